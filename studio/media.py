@@ -1,0 +1,90 @@
+"""Routes beside gradio's: clips, posters, previews and the state of the jobs, each for its owner alone.
+
+An id that does not exist and one that belongs to somebody else both give 404.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from pipelines.errors import UserError
+from studio.jobs import Job, Jobs
+from studio.visitors import VisitorMiddleware, owner_of
+
+TYPES = {".mp4": "video/mp4", ".gif": "image/gif", ".png": "image/png", ".webp": "image/webp"}
+FRESH = {"Cache-Control": "private, no-store"}
+KEEP = {"Cache-Control": "private, max-age=3600"}
+
+
+def app_kwargs(jobs: Jobs) -> dict:
+    """What `launch(app_kwargs=...)` takes: these routes, which win over gradio's, and the visitor cookie."""
+    return {"routes": routes(jobs), "middleware": [Middleware(VisitorMiddleware)]}
+
+
+def routes(jobs: Jobs) -> list[Route]:
+    """GET /media/<id>/<clip.mp4|clip.gif|clip.png|poster.webp|preview.webp>, /studio/jobs and /studio/jobs/<id>.
+
+    Plain functions: starlette runs them in its thread pool, so that no disk or drawing holds up the event loop.
+    """
+    return [
+        Route("/media/{job_id}/preview.webp", _guarded(jobs, _preview)),
+        Route("/media/{job_id}/{name}", _guarded(jobs, _file)),
+        Route("/studio/jobs", _guarded(jobs, _list)),
+        Route("/studio/jobs/{job_id}", _guarded(jobs, _one)),
+    ]
+
+
+def job_json(job: Job) -> dict:
+    """A job as the page reads it: every field of `Job`."""
+    return asdict(job)
+
+
+def _guarded(jobs: Jobs, answer: Callable[[Jobs, str, Request], Response]) -> Callable[[Request], Response]:
+    def endpoint(request: Request) -> Response:
+        try:
+            return answer(jobs, owner_of(request), request)
+        except UserError as error:
+            return JSONResponse({"error": str(error)}, status_code=404, headers=FRESH)
+
+    return endpoint
+
+
+def _list(jobs: Jobs, owner: str, request: Request) -> Response:
+    return JSONResponse([job_json(job) for job in jobs.list(owner)], headers=FRESH)
+
+
+def _one(jobs: Jobs, owner: str, request: Request) -> Response:
+    return JSONResponse(job_json(jobs.get(owner, request.path_params["job_id"])), headers=FRESH)
+
+
+def _preview(jobs: Jobs, owner: str, request: Request) -> Response:
+    picture = jobs.preview(owner, request.path_params["job_id"], request.query_params.get("name"))
+    if picture is None:
+        raise UserError("This job has no preview yet.")
+    return Response(picture, media_type="image/webp", headers=FRESH)
+
+
+def _file(jobs: Jobs, owner: str, request: Request) -> Response:
+    """A finished file; `?download` gives it a name and lets the browser save it."""
+    job_id, name = request.path_params["job_id"], request.path_params["name"]
+    finders: dict[str, Callable[[str, str], Path]] = {"clip.mp4": jobs.clip, "poster.webp": jobs.poster}
+    if name not in finders:
+        raise UserError("There is no such file.")
+    path = finders[name](owner, job_id)
+    download = file_name(jobs.get(owner, job_id), path.suffix) if "download" in request.query_params else None
+    return FileResponse(path, headers=KEEP, media_type=TYPES[path.suffix], filename=download)
+
+
+def file_name(job: Job, suffix: str) -> str:
+    """What a saved clip is called: the prompt's first words and the seed."""
+    words = re.findall(r"\w+", str(job.request.get("prompt", "")).lower())
+    parts = [*words[:8], *([str(job.seed)] if job.seed is not None else [])]
+    return ("-".join(parts)[:80] or job.method) + suffix
