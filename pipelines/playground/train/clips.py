@@ -1,0 +1,66 @@
+"""Rendered clips of the training seeds, cached on disk in chunks so that an interrupted rendering goes on where it was."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from pipelines.playground.render import render
+from pipelines.playground.scene import TRAIN_SEEDS, sample_scene, still
+
+CHUNK = 32
+
+
+class WorldClips:
+    """`count` clips of the training split as uint8 arrays, memory-mapped.
+
+    Args:
+        cache: folder for the rendered chunks.
+        count: number of clips, rounded up to whole chunks.
+        shape: (frames, height, width); one frame means scenes at rest.
+    """
+
+    def __init__(self, cache: Path, count: int, shape: tuple[int, int, int]) -> None:
+        self.shape = shape
+        self.folder = cache / "x".join(map(str, shape))
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.chunks = -(-count // CHUNK)
+        self._open: dict[int, np.ndarray] = {}
+
+    def __len__(self) -> int:
+        return self.chunks * CHUNK
+
+    def render_missing(self, workers: int = os.cpu_count() or 1) -> None:
+        """Render what the cache lacks, several chunks at a time."""
+        missing = [index for index in range(self.chunks) if not self._file(index).exists()]
+        with ProcessPoolExecutor(max(1, workers)) as pool:
+            for done, _ in enumerate(pool.map(_render_chunk, [(index, self.shape, self._file(index)) for index in missing]), 1):
+                print(f"rendering {self.folder.name}: {done * CHUNK}/{len(missing) * CHUNK} clips", flush=True)
+
+    def seed(self, index: int) -> int:
+        """The scene seed of clip `index`."""
+        return TRAIN_SEEDS[index]
+
+    def frames(self, index: int) -> np.ndarray:
+        """(T, H, W, 3) uint8 frames of clip `index`."""
+        chunk, place = divmod(index, CHUNK)
+        if chunk not in self._open:
+            self._open[chunk] = np.load(self._file(chunk), mmap_mode="r")
+        return self._open[chunk][place]
+
+    def _file(self, chunk: int) -> Path:
+        return self.folder / f"{chunk:05d}.npy"
+
+
+def _render_chunk(job: tuple[int, tuple[int, int, int], Path]) -> None:
+    index, (frames, height, width), file = job
+    scenes = [sample_scene(TRAIN_SEEDS[index * CHUNK + place]) for place in range(CHUNK)]
+    if frames == 1:
+        scenes = [still(scene) for scene in scenes]
+    clips = np.stack([render(scene, frames, height, width).frames for scene in scenes])
+    partial = file.with_suffix(f".{os.getpid()}.tmp.npy")
+    np.save(partial, clips)
+    os.replace(partial, file)
