@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from starlette.middleware import Middleware
@@ -17,11 +18,13 @@ from starlette.routing import Route
 
 from pipelines.errors import UserError
 from studio.jobs import Job, Jobs
+from studio.jobs.sentences import sentence
 from studio.visitors import VisitorMiddleware, owner_of
 
 TYPES = {".mp4": "video/mp4", ".gif": "image/gif", ".png": "image/png", ".webp": "image/webp"}
-FRESH = {"Cache-Control": "private, no-store"}
-KEEP = {"Cache-Control": "private, max-age=3600"}
+_SAFE = {"X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin"}
+FRESH = _SAFE | {"Cache-Control": "private, no-store"}
+KEEP = _SAFE | {"Cache-Control": "private, max-age=3600"}
 
 
 def app_kwargs(jobs: Jobs) -> dict:
@@ -53,6 +56,9 @@ def _guarded(jobs: Jobs, answer: Callable[[Jobs, str, Request], Response]) -> Ca
             return answer(jobs, owner_of(request), request)
         except UserError as error:
             return JSONResponse({"error": str(error)}, status_code=404, headers=FRESH)
+        except Exception as error:  # a full disk while exporting, say
+            message = sentence(error, request.path_params.get("job_id", "")[:6])
+            return JSONResponse({"error": message}, status_code=500, headers=FRESH)
 
     return endpoint
 
@@ -75,7 +81,12 @@ def _preview(jobs: Jobs, owner: str, request: Request) -> Response:
 def _file(jobs: Jobs, owner: str, request: Request) -> Response:
     """A finished file; `?download` gives it a name and lets the browser save it."""
     job_id, name = request.path_params["job_id"], request.path_params["name"]
-    finders: dict[str, Callable[[str, str], Path]] = {"clip.mp4": jobs.clip, "poster.webp": jobs.poster}
+    finders: dict[str, Callable[[str, str], Path]] = {
+        "clip.mp4": jobs.clip,
+        "clip.gif": partial(jobs.export, suffix=".gif"),
+        "clip.png": partial(jobs.export, suffix=".png"),
+        "poster.webp": jobs.poster,
+    }
     if name not in finders:
         raise UserError("There is no such file.")
     path = finders[name](owner, job_id)

@@ -27,7 +27,7 @@ _DISK_CODES = {
     sqlite3.SQLITE_PERM,
     sqlite3.SQLITE_BUSY,
 }
-_UNWRITABLE = "The studio cannot write to its folder {}; make room or allow writing there, or start it with --home and another folder."
+UNWRITABLE = "The studio cannot write to its folder {}; make room or allow writing there, or start it with --home and another folder."
 log = logging.getLogger("likeness.jobs")
 
 
@@ -49,7 +49,7 @@ class Database:
             self._connection = self._open()
         except sqlite3.DatabaseError as error:
             if _is_the_disk(error):
-                raise UserError(_UNWRITABLE.format(root)) from error
+                raise UserError(UNWRITABLE.format(root)) from error
             self._set_aside(error)
             self._connection = self._open()
             self._rebuild()
@@ -120,9 +120,9 @@ def _claim(root: Path) -> sqlite3.Connection:
         connection.execute("BEGIN EXCLUSIVE")
     except sqlite3.DatabaseError as error:
         if _code(error) == sqlite3.SQLITE_BUSY:
-            raise UserError(f"Another studio is already using {root}; stop it, or start this one with --home and another folder.") from error
+            raise UserError(f"Another studio is using {root}; stop it, or start this one with --home and another folder.") from error
         if _is_the_disk(error):
-            raise UserError(_UNWRITABLE.format(root)) from error
+            raise UserError(UNWRITABLE.format(root)) from error
         path.unlink()  # holds nothing; only its lock matters
         return _claim(root)
     return connection

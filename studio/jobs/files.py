@@ -44,7 +44,9 @@ class JobFiles:
         """(Re)write request.json: the request as it travels in clips, and beside it the job's own record."""
         folder = self.folder(entry.job.id)
         folder.mkdir(exist_ok=True)
-        document = request_of(entry.job.method, entry.job.request) | {"job": to_record(entry)}
+        job = entry.job
+        version = Request.kinds.get(job.method, Request).version
+        document = {"method": job.method, "version": version, "request": job.request, "job": to_record(entry)}
         write_atomically(folder / REQUEST, json.dumps(document, default=str).encode())
 
     def remove(self, job_id: str) -> None:
@@ -64,12 +66,6 @@ class JobFiles:
                 yield from_record(json.loads(path.read_bytes())["job"])
             except (OSError, ValueError, KeyError, TypeError) as error:
                 log.warning("the folder of job %s… cannot be read: %s", path.parent.name[:6], error)
-
-
-def request_of(method: str, values: dict) -> dict:
-    """The document that `Request.from_json` reads."""
-    kind = Request.kinds.get(method, Request)
-    return {"method": method, "version": kind.version, "request": values}
 
 
 def to_record(entry: Entry) -> dict:

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
+from pipelines.errors import UserError
+from pipelines.requests import Request
+
 State = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
 WAITING: tuple[State, ...] = ("queued", "running")
 
@@ -61,6 +64,14 @@ class Job:
         known = {f.name for f in fields(cls)}
         values = {name: value for name, value in record.items() if name in known}
         return cls(**values | {"notes": tuple(record.get("notes", ())), "previews": (), "preview_version": 0, "stopping": False})
+
+
+def request_of(job: Job) -> Request:
+    """The job's request as it was submitted; raises UserError if this version cannot read it."""
+    kind = Request.kinds.get(job.method)
+    if kind is None:
+        raise UserError(f"This studio has no method called {job.method[:40]!r}, so the job cannot be run.")
+    return kind.read(job.request)
 
 
 @dataclass

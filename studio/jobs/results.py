@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,8 @@ from typing import Any
 from pipelines.events import Result
 from studio.inspect import SCREEN, still
 from studio.jobs.files import CLIP, POSTER, write_atomically
+
+_exporting = threading.Lock()
 
 
 def save_result(folder: Path, result: Result) -> dict[str, Any]:
@@ -27,9 +31,29 @@ def save_result(folder: Path, result: Result) -> dict[str, Any]:
     return changes
 
 
-def plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values that JSON can hold: numpy scalars and arrays become numbers and lists."""
-    return {str(name): value.tolist() if hasattr(value, "tolist") else value for name, value in values.items()}
+def exported(clip: Path, suffix: str) -> Path:
+    """The clip in another format, beside it; made once, one conversion at a time."""
+    from pipelines.video import read_clip, read_request, write_clip
+
+    made = clip.with_suffix(suffix)
+    with _exporting:
+        if not made.is_file():
+            frames, fps = read_clip(clip)
+            write_clip(made, frames, fps, read_request(clip))
+    return made
+
+
+def plain(value: Any) -> Any:
+    """`value` as JSON can hold it: numpy scalars and arrays become numbers and lists, what is not finite becomes None."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, Mapping):
+        return {str(name): plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, str | int) else str(value)
 
 
 def playing_seconds(request: Mapping[str, Any]) -> float:

@@ -9,35 +9,17 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from typing import Protocol
 
 from pipelines.errors import UserError
 from pipelines.events import Event, Result
 from pipelines.requests import Request
-from studio.jobs.job import Entry
+from studio.jobs.desk import Desk
+from studio.jobs.job import Entry, request_of
 from studio.jobs.sentences import NO_RESULT, sentence
 
 NICENESS = 10
 log = logging.getLogger("likeness.jobs")
 Run = Callable[[Request], Iterator[Event]]
-
-
-class Desk(Protocol):
-    """Where a worker gets its jobs and reports them. Implemented by `Jobs`."""
-
-    def take(self) -> Entry | None:
-        """The next job, already marked running; waits for one, None = go home."""
-
-    def heard(self, entry: Entry, event: Event) -> None:
-        """An event before the last."""
-
-    def finished(self, entry: Entry, result: Result) -> None:
-        """The result; whatever this raises becomes the job's error."""
-
-    def failed(self, entry: Entry, error: str) -> None: ...
-
-    def given_up(self, entry: Entry) -> None:
-        """The generator was closed because nobody wants the job any more."""
 
 
 class Worker(threading.Thread):
@@ -73,7 +55,7 @@ class Worker(threading.Thread):
 
     def _follow(self, entry: Entry) -> Result | None:
         """The result, with the generator closed; None if nobody wanted it to the end."""
-        request = Request.kinds[entry.job.method].read(entry.job.request)
+        request = request_of(entry.job)
         with closing(self.run_request(request)) as events:
             for event in events:
                 if not entry.wanted:

@@ -1,0 +1,76 @@
+"""Where the workers get their jobs and report what happens to them."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+from pipelines.events import Event, Preview, Progress, Result
+from studio.jobs.job import Entry
+from studio.jobs.ledger import Ledger
+from studio.jobs.order import fair_order
+from studio.jobs.results import playing_seconds, save_result
+from studio.jobs.sentences import INTERRUPTED
+
+SAVE_SECONDS = 1.0  # how old the progress on disk may be
+
+
+class Desk:
+    """The workers' side of the queue.
+
+    Args:
+        undo_seconds: what was deleted longer ago is removed whenever there is nothing to do.
+    """
+
+    def __init__(self, ledger: Ledger, undo_seconds: float) -> None:
+        self.ledger = ledger
+        self.undo_seconds = undo_seconds
+        self._saved_at = 0.0
+
+    def take(self) -> Entry | None:
+        """The next job, marked running; blocks until there is one. None when the queue has been stopped."""
+        with self.ledger.changed:
+            while self.ledger.open:
+                waiting = fair_order(self.ledger.entries.values())
+                if waiting:
+                    entry = waiting[0]
+                    self.ledger.change(entry, lasting=False, state="running", started=time.time(), phase="starting")
+                    return entry
+                self.ledger.changed.wait(timeout=30.0)
+                self.ledger.purge(self.undo_seconds)
+            return None
+
+    def heard(self, entry: Entry, event: Event) -> None:
+        """Progress or a preview of a running job."""
+        if isinstance(event, Preview):
+            self.ledger.previews.put(entry.job.id, event, playing_seconds(entry.job.request))
+        elif isinstance(event, Progress):
+            self._progress(entry, event)
+
+    def finished(self, entry: Entry, result: Result) -> None:
+        """Save what came out, then mark the job done; raises OSError when the disk refuses the clip."""
+        self._progress(entry, Progress("saving", entry.job.step, entry.job.total))
+        made = save_result(self.ledger.files.folder(entry.job.id), result)
+        self.ledger.end(entry, state="done", phase="", **made)
+        self.ledger.previews.drop(entry.job.id)
+
+    def failed(self, entry: Entry, error: str) -> None:
+        """The job cannot be finished; `error` is the sentence that says why."""
+        self.ledger.end(entry, state="failed", error=error)
+
+    def given_up(self, entry: Entry) -> None:
+        """The run was closed: by its owner, or because the studio is stopping."""
+        if entry.job.stopping:
+            self.ledger.end(entry, state="cancelled")
+        else:
+            self.ledger.end(entry, state="interrupted", error=INTERRUPTED)
+
+    def _progress(self, entry: Entry, progress: Progress) -> None:
+        with self.ledger.changed:
+            if not entry.wanted:
+                return  # "stopping" stays until it has stopped
+            where = {"phase": progress.phase, "step": progress.step, "total": progress.total, "unit": progress.unit}
+            entry.job = replace(entry.job, **where, seconds_left=progress.seconds_left)
+            if time.monotonic() - self._saved_at > SAVE_SECONDS:
+                self._saved_at = time.monotonic()
+                self.ledger.save(entry, lasting=False)
