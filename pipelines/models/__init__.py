@@ -1,0 +1,1 @@
+"""Models: what exists (registry), where it lies (download, store), and where it runs (placement, cache)."""
