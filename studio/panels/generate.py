@@ -1,0 +1,60 @@
+"""The Generate tab: a sentence in, a clip out, watched while it is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+import gradio as gr
+
+from pipelines.methods.generate.request import GenerateRequest
+from studio.form import Choice, Form
+from studio.markup import element
+
+# what the chip says: what it writes into the prompt
+EXAMPLES = {
+    "Bouncing ball": "a red ball bounces in a meadow",
+    "Ocean fish": "a striped blue fish circles under the ocean",
+    "Night star": "a yellow star spins under a night sky",
+    "Heart": "a pink heart floats upwards on a beach",
+}
+_CHIP = '<button type="button" class="lk-chip" data-prompt="{prompt}" title="{prompt}">{name}</button>'
+
+
+def generate_panel(page: gr.Blocks, models: Sequence[Choice]) -> None:
+    """Build the tab's content in the surrounding gradio layout."""
+    form = Form(GenerateRequest, models)
+    with gr.Row(elem_classes="lk-panel"):
+        with gr.Column(elem_classes="lk-controls"):
+            _controls(form)
+            button = _action(form)
+        with gr.Column(elem_classes="lk-view"):
+            element("likeness-stage")
+            element("likeness-clips")
+    form.connect(page, button)
+
+
+def _controls(form: Form) -> None:
+    method = form.kind.method
+    form.place("prompt", placeholder="A lighthouse in the rain, the camera pans left", info=None)
+    examples = "".join(_CHIP.format(prompt=escape(prompt), name=escape(name)) for name, prompt in EXAMPLES.items())
+    element("likeness-examples", examples, method=method)
+    with gr.Column(elem_classes="lk-group"):
+        form.place("model", info=None)
+        element("likeness-model", method=method)
+    with gr.Column(elem_classes=["lk-group", "lk-grid"]):
+        element("likeness-shapes", method=method)
+        form.place("width", "height", info=None)
+        form.place("frames", "steps", "guidance", "seed")
+        element("likeness-seed", method=method)
+    with gr.Accordion("Advanced", open=False, elem_classes="lk-advanced"):
+        form.place_rest(advanced=True)
+        form.place_rest(advanced=False)
+        element("likeness-restore")
+
+
+def _action(form: Form) -> gr.Button:
+    """What stays in reach: the estimate and the button."""
+    with gr.Column(elem_classes="lk-action"):
+        element("likeness-estimate", method=form.kind.method)
+        return gr.Button("Generate", variant="primary", elem_classes="lk-generate")

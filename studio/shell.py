@@ -1,0 +1,129 @@
+"""The studio as one object: page, queue, store and the routes beside gradio's."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from starlette.routing import BaseRoute, Mount
+from starlette.staticfiles import StaticFiles
+
+from pipelines import methods
+from pipelines.errors import UserError
+from pipelines.models.registry import ROOT, TEXT_TO_VIDEO, entries, entry
+from pipelines.requests import VideoRequest
+from studio import media
+from studio.api import Api
+from studio.jobs import Jobs
+from studio.jobs.worker import lower_priority
+from studio.markup import element
+from studio.panels.generate import generate_panel
+from studio.panels.library import library_panel
+from studio.theme import theme
+
+DEFAULT_MODEL = VideoRequest.model_fields["model"].default
+STATIC = Path(__file__).parent / "static"
+ICON = ROOT / "assets" / "icons" / "likeness.svg"
+STYLES = "\n".join(f'<link rel="stylesheet" href="studio/static/{name}.css">' for name in ("fonts", "look", "form", "stage", "clips"))
+# gradio adds this after its own scripts have run; what it calls before our module is there waits for the promise
+HEAD = f"""<script>window.likenessReady = new Promise((done) => {{ window.likenessLoaded = done; }});</script>
+<meta name="description" content="Likeness, a video studio">
+{STYLES}
+<script type="module" src="studio/static/studio.js"></script>"""
+
+
+log = logging.getLogger("likeness.studio")
+
+
+@dataclass(frozen=True)
+class Studio:
+    """A built studio. `launch` serves it, `close` ends it."""
+
+    page: gr.Blocks
+    jobs: Jobs
+    store: Any
+
+    def launch(self, **options: Any) -> str:
+        """Start the worker and the web server; returns the address. `options` are gradio's (server_name, server_port, share)."""
+        self.jobs.start()
+        _, address, _ = self.page.launch(
+            theme=theme(),
+            head=HEAD,
+            favicon_path=ICON,
+            footer_links=[],
+            run_history=False,
+            enable_monitoring=False,
+            ssr_mode=False,
+            mcp_server=False,
+            max_file_size="256mb",
+            app_kwargs=self.app_kwargs(),
+            prevent_thread_lock=True,
+            quiet=True,
+            **options,
+        )
+        return address
+
+    def app_kwargs(self) -> dict[str, Any]:
+        """For the web application: our routes, which win over gradio's, and the visitor cookie."""
+        own = media.app_kwargs(self.jobs)
+        more: list[BaseRoute] = [*Api(self.jobs, self.store).routes(), Mount("/studio/static", _Static(directory=STATIC))]
+        return own | {"routes": [*own["routes"], *more]}
+
+    def warm(self, name: str = DEFAULT_MODEL) -> threading.Thread:
+        """Load a model in the background, if it is here, so that the first clip does not wait for it."""
+
+        def load() -> None:
+            lower_priority()
+            try:
+                if self.store.folder(entry(name)) is not None:
+                    self.store.get(name)
+            except UserError as error:  # the job that needs the model will say so where the visitor sees it
+                log.warning("the model %s was not loaded ahead: %s", name, error)
+
+        thread = threading.Thread(target=load, name="warm", daemon=True)
+        thread.start()
+        return thread
+
+    def close(self) -> None:
+        """Stop serving and send the worker home; the running job counts as interrupted."""
+        self.page.close(verbose=False)
+        self.jobs.stop()
+
+
+class _Static(StaticFiles):
+    """Asks the browser to look for a newer file each time (an unchanged one costs a 304), so that an update is seen at once."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Any:
+        response = super().file_response(*args, **kwargs)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
+
+
+def build(home: Path | None = None) -> Studio:
+    """Queue, store and page over the data folder `home` (None: the user's own)."""
+    from pipelines.backbones import open_store
+
+    store = open_store(home)
+    jobs = Jobs(Path(store.home) / "studio", lambda request: methods.run(request, store))
+    return Studio(_page(), jobs, store)
+
+
+def _page() -> gr.Blocks:
+    models = [(one.title, one.name) for one in entries() if TEXT_TO_VIDEO in one.can]
+    with gr.Blocks(title="Likeness", fill_width=True, analytics_enabled=False) as page:
+        element("likeness-header", _header())
+        with gr.Tabs(elem_classes="lk-tabs"):
+            with gr.Tab("Generate", id="generate"):
+                generate_panel(page, models)
+            with gr.Tab("Library", id="library"):
+                library_panel()
+    return page
+
+
+def _header() -> str:
+    logo = ICON.read_text(encoding="utf-8")
+    return f'<h1 class="lk-name">{logo}<span>Likeness</span></h1><likeness-status></likeness-status><likeness-theme></likeness-theme>'

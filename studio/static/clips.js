@@ -1,0 +1,92 @@
+// "Your clips": the strip under the screen and, with wall="true", the grid of the Library tab.
+
+import { media } from "./api.js";
+import { fill } from "./form.js";
+import { find, move, remove, retry, select, state, stop, subscribe } from "./jobs.js";
+import { active, duration, escape, fraction, icon, STATES } from "./words.js";
+
+class Clips extends HTMLElement {
+  connectedCallback() {
+    this.wall = this.getAttribute("wall") === "true";
+    this.innerHTML = '<header><h2>Your clips</h2><p class="lk-count"></p></header><ul class="lk-cards"></ul><p class="lk-none"></p>';
+    this.cards = new Map();
+    this.addEventListener("click", (event) => this.act(event.target.closest("[data-do]")));
+    this.addEventListener("keydown", (event) => this.walk(event));
+    this.leave = subscribe(() => this.show());
+  }
+
+  disconnectedCallback() { this.leave?.(); }
+
+  act(part) {
+    if (!part) return;
+    const id = part.closest("[data-job]").dataset.job;
+    const job = find(id);
+    const verbs = {
+      open: () => { select(id); if (this.wall) openTab("Generate"); },
+      stop: () => stop(id),
+      retry: () => retry(id),
+      delete: () => remove(id),
+      up: () => move(id, Math.max(job.position - 1, 0)),
+      reuse: () => { fill(job.method, { ...job.request, seed: job.seed ?? job.request.seed }); if (this.wall) openTab("Generate"); },
+    };
+    verbs[part.dataset.do]?.();
+  }
+
+  // Arrow keys walk along the cards, Delete removes the focused one.
+  walk(event) {
+    const card = event.target.closest?.("[data-job]");
+    if (!card || !event.target.matches("[data-do=open]")) return;
+    const next = { ArrowRight: card.nextElementSibling, ArrowLeft: card.previousElementSibling }[event.key];
+    if (next) { event.preventDefault(); next.querySelector("[data-do=open]").focus(); }
+    if (event.key === "Delete") remove(card.dataset.job);
+  }
+
+  show() {
+    const list = this.querySelector(".lk-cards");
+    const ids = new Set(state.jobs.map((job) => job.id));
+    for (const [id, card] of this.cards) if (!ids.has(id)) { card.remove(); this.cards.delete(id); }
+    state.jobs.forEach((job, index) => {
+      const card = this.card(job);
+      if (list.children[index] !== card) list.insertBefore(card, list.children[index] ?? null);
+    });
+    const waiting = state.jobs.filter((job) => job.state === "queued").length;
+    this.querySelector(".lk-count").textContent = [state.jobs.length ? `${state.jobs.length}` : "", waiting ? `${waiting} waiting` : ""].filter(Boolean).join(" · ");
+    this.querySelector(".lk-none").textContent = state.jobs.length || !state.loaded ? "" : "Clips you make stay here, for you alone, also after a reload.";
+  }
+
+  card(job) {
+    let card = this.cards.get(job.id);
+    const key = `${job.state} ${job.has_clip} ${job.position > 0}`;
+    if (!card) {
+      card = document.createElement("li");
+      card.dataset.job = job.id;
+      this.cards.set(job.id, card);
+    }
+    if (card.dataset.key !== key) {
+      card.dataset.key = key;
+      card.dataset.state = job.state;
+      card.innerHTML = content(job, this.wall);
+    }
+    card.querySelector("[data-do=open]").setAttribute("aria-current", job.id === state.selected);
+    card.style.setProperty("--done", job.state === "running" ? fraction(job) : 0);
+    return card;
+  }
+}
+
+function content(job, wall) {
+  const picture = job.has_clip ? `<img loading="lazy" alt="" src="${media(job.id, "poster.webp")}"/>` : `<span class="lk-blank">${icon("clip")}</span>`;
+  const verbs = active(job)
+    ? [...(job.position > 1 ? [["up", "Move forward"]] : []), ["stop", job.state === "queued" ? "Cancel" : "Stop"]]
+    : [["reuse", "Reuse settings"], ...(job.state === "done" ? [] : [["retry", "Run again"]]), ["delete", "Delete"]];
+  const tools = verbs.map(([what, label]) => `<button type="button" class="lk-icon" data-do="${what}" aria-label="${label}" title="${label}">${icon(what)}</button>`).join("");
+  const chip = job.state === "done" ? "" : `<span class="lk-state">${STATES[job.state]}</span>`;
+  const r = job.request;
+  const more = wall ? `<p class="lk-words">${escape(r.prompt)}</p><p class="lk-facts"><span>${r.width} × ${r.height}</span><span>${r.frames} frames</span>${job.seed == null ? "" : `<span>seed ${job.seed}</span>`}</p>` : "";
+  return `<button type="button" class="lk-card" data-do="open" aria-label="${escape(STATES[job.state])}: ${escape(r.prompt)}" title="${escape(r.prompt)}">${picture}${chip}</button><div class="lk-tools">${tools}</div>${more}`;
+}
+
+export function openTab(name) {
+  for (const tab of document.querySelectorAll('[role="tab"]')) if (tab.textContent.trim() === name) tab.click();
+}
+
+customElements.define("likeness-clips", Clips);

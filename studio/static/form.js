@@ -1,0 +1,94 @@
+// What stands in a panel's form: remembered across reloads, filled from outside, and estimated while it changes.
+// gradio owns the widgets; it hands their values over in the order of `names` and takes values back the same way.
+
+import { call, recall, remember } from "./api.js";
+import { submit } from "./jobs.js";
+import { toast } from "./toast.js";
+
+const forms = new Map(); // method -> {values, pending, timer, asked, estimate, problem}
+const listeners = new Set();
+
+export function form(method) {
+  if (!forms.has(method)) forms.set(method, { values: {}, pending: {}, timer: 0, asked: 0, estimate: null, problem: "" });
+  return forms.get(method);
+}
+
+export function watch(listener) {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+const announce = (method) => listeners.forEach((listener) => listener(method, form(method)));
+const together = (names, values) => Object.fromEntries(names.map((name, index) => [name, values[index]]));
+
+async function ask(method) {
+  const own = form(method);
+  const ticket = ++own.asked;
+  const answer = await call("studio/estimate", { method, settings: own.values });
+  if (ticket !== own.asked) return; // a newer question is on its way
+  own.estimate = answer.offline ? own.estimate : answer;
+  announce(method);
+}
+
+export function changed(method, names, values) {
+  const own = form(method);
+  own.values = together(names, values);
+  own.problem = "";
+  remember(`form.${method}`, own.values);
+  announce(method);
+  clearTimeout(own.timer);
+  own.timer = setTimeout(() => ask(method), 200);
+}
+
+// The values a page starts with: what the visitor left, on top of the defaults.
+export function start(method, names, values) {
+  const kept = recall(`form.${method}`) ?? {};
+  const first = { ...together(names, values), ...Object.fromEntries(names.filter((name) => name in kept).map((name) => [name, kept[name]])) };
+  form(method).values = first;
+  ask(method);
+  announce(method);
+  return names.map((name) => first[name]);
+}
+
+export function take(method, names) {
+  const own = form(method);
+  own.values = { ...own.values, ...own.pending };
+  own.pending = {};
+  changed(method, names, names.map((name) => own.values[name]));
+  return names.map((name) => own.values[name]);
+}
+
+export function fill(method, settings) {
+  form(method).pending = { ...form(method).pending, ...settings };
+  document.querySelector(`#fill-${method}`)?.click();
+}
+
+export async function send(method, names, values) {
+  const own = form(method);
+  if (own.sending) return;
+  own.sending = true;
+  own.values = together(names, values);
+  const answer = await submit(method, own.values);
+  own.sending = false;
+  own.problem = answer.error ?? "";
+  announce(method);
+  if (!answer.error && window.innerWidth < 900) document.querySelector("likeness-stage")?.scrollIntoView({ behavior: "smooth", block: "start" });
+}
+
+// A new model brings its own size, length and steps.
+export async function chooseModel(method, name) {
+  const answer = await call("studio/models");
+  const model = answer.models?.find((entry) => entry.name === name);
+  if (model) fill(method, { model: name, ...model.defaults });
+}
+
+export async function restore(file) {
+  const most = 256 * 1024 * 1024;
+  const answer = file.size > most ? { error: `${file.name} is too large to be a clip of ours.` } : await call("studio/restore", file, { "X-Name": encodeURIComponent(file.name) });
+  if (answer.error) {
+    toast(answer.error, { tone: "bad", seconds: 9 });
+    return;
+  }
+  fill(answer.method, answer.settings);
+  toast(`Settings restored from ${file.name}.`);
+}

@@ -1,0 +1,93 @@
+// The visitor's jobs, kept fresh by polling. Components subscribe; nothing here touches the page.
+
+import { call, recall, remember } from "./api.js";
+import { active } from "./words.js";
+import { toast } from "./toast.js";
+
+const BUSY = 350; // milliseconds between looks while something is drawn
+const IDLE = 3000;
+const HIDDEN = 5000;
+
+export const state = { jobs: [], selected: recall("selected"), offline: false, loaded: false };
+const listeners = new Set();
+let timer;
+
+export function subscribe(listener) {
+  listeners.add(listener);
+  listener(state);
+  return () => listeners.delete(listener);
+}
+
+const announce = () => listeners.forEach((listener) => listener(state));
+
+export const find = (id) => state.jobs.find((job) => job.id === id);
+export const selected = () => find(state.selected) ?? null;
+export const running = () => state.jobs.find((job) => job.state === "running");
+
+export function select(id) {
+  state.selected = id;
+  remember("selected", id);
+  announce();
+}
+
+// After a reload the running job comes first, then the clip looked at last, then the newest.
+function settle() {
+  if (!state.loaded && state.jobs.some(active)) state.selected = (running() ?? state.jobs.find(active)).id;
+  if (!find(state.selected)) state.selected = state.jobs[0]?.id ?? null;
+  state.loaded = true;
+}
+
+export async function refresh() {
+  clearTimeout(timer);
+  const answer = await call("studio/jobs");
+  state.offline = Boolean(answer.offline);
+  if (Array.isArray(answer)) {
+    state.jobs = answer;
+    settle();
+  }
+  announce();
+  clearTimeout(timer); // another refresh may have begun while this one waited
+  timer = setTimeout(refresh, document.hidden ? HIDDEN : state.jobs.some(active) ? BUSY : IDLE);
+}
+
+document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });
+
+async function act(id, action, body = {}) {
+  const answer = await call(`studio/jobs/${id}/${action}`, body);
+  if (answer.error) toast(answer.error, { tone: "bad" });
+  return answer;
+}
+
+export async function stop(id) {
+  await act(id, "cancel");
+  await refresh();
+}
+
+export async function retry(id) {
+  const answer = await act(id, "retry");
+  await refresh();
+  if (answer.id) select(answer.id);
+}
+
+export async function move(id, position) {
+  await act(id, "move", { position });
+  await refresh();
+}
+
+export async function remove(id) {
+  const answer = await act(id, "delete");
+  if (answer.error) return;
+  const index = state.jobs.findIndex((job) => job.id === id);
+  if (state.selected === id) select((state.jobs[index + 1] ?? state.jobs[index - 1])?.id ?? null);
+  await refresh();
+  toast("Clip deleted.", { action: "Undo", seconds: 10, run: async () => { await act(id, "undo_delete"); await refresh(); select(id); } });
+}
+
+export async function submit(method, settings) {
+  const answer = await call("studio/jobs", { method, settings });
+  if (answer.id) {
+    await refresh();
+    select(answer.id);
+  }
+  return answer;
+}

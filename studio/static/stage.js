@@ -1,0 +1,145 @@
+// The screen: what the selected job shows right now, from an empty stage to a playing clip.
+
+import { media } from "./api.js";
+import { fill } from "./form.js";
+import { remove, retry, select, selected, state, stop, subscribe } from "./jobs.js";
+import { active, duration, escape, fraction, icon } from "./words.js";
+
+class Stage extends HTMLElement {
+  connectedCallback() {
+    this.shown = null;
+    this.setAttribute("role", "region");
+    this.setAttribute("aria-label", "Screen");
+    this.addEventListener("click", (event) => this.act(event.target.closest("[data-do]")?.dataset.do));
+    this.leave = subscribe(() => this.show());
+  }
+
+  disconnectedCallback() { this.leave?.(); }
+
+  act(what) {
+    const job = selected();
+    if (!job || !what) return;
+    if (what === "stop") this.halt(job);
+    if (what === "retry") retry(job.id);
+    if (what === "delete") remove(job.id);
+    if (what === "reuse") fill(job.method, { ...job.request, seed: job.seed ?? job.request.seed });
+    if (what === "seed") fill(job.method, { seed: job.seed });
+  }
+
+  halt(job) {
+    const button = this.querySelector("[data-do=stop]");
+    button.disabled = true;
+    button.querySelector("span").textContent = "Stopping";
+    stop(job.id);
+  }
+
+  show() {
+    const job = selected();
+    const key = job ? `${job.id} ${job.state} ${job.has_clip}` : state.loaded ? "empty" : "loading";
+    if (key !== this.shown) {
+      this.shown = key;
+      this.dataset.state = job?.state ?? key;
+      this.innerHTML = job ? (SCENES[job.state] ?? broken)(job) : state.loaded ? EMPTY : "";
+      this.querySelector("video")?.play?.().catch(() => {});
+    }
+    if (job && active(job)) this.advance(job);
+  }
+
+  advance(job) {
+    const text = (name, words) => {
+      const part = this.querySelector(`[data-part=${name}]`);
+      if (part && part.textContent !== words) part.textContent = words;
+    };
+    text("phase", job.stopping ? "Stopping" : phase(job));
+    text("count", job.total && job.unit === "steps" ? `${job.step} / ${job.total}` : job.total ? `${Math.round(100 * fraction(job))} %` : "");
+    text("left", job.seconds_left == null ? "" : `${duration(job.seconds_left)} left`);
+    const bar = this.querySelector("progress");
+    if (bar && job.total) bar.value = fraction(job);
+    else bar?.removeAttribute("value");
+    this.develop(job);
+  }
+
+  // Swap the preview only once the next one is there, so that the picture never flickers.
+  develop(job) {
+    if (!job.preview_version || this.version === `${job.id}/${job.preview_version}` || this.loading) return;
+    const version = `${job.id}/${job.preview_version}`;
+    const next = new Image();
+    this.loading = next;
+    next.alt = "Preview of the clip being drawn";
+    next.className = "lk-preview";
+    next.dataset.version = job.preview_version;
+    next.onerror = () => { this.loading = null; };
+    next.onload = () => {
+      this.loading = null;
+      this.version = version;
+      const place = this.querySelector("[data-part=picture]");
+      if (place?.dataset.job === job.id) place.replaceChildren(glow(next.src), next);
+    };
+    next.src = `${media(job.id, "preview.webp")}?v=${job.preview_version}`;
+  }
+}
+
+function glow(source) {
+  const light = new Image();
+  light.className = "lk-glow";
+  light.alt = "";
+  light.src = source;
+  return light;
+}
+
+function phase(job) {
+  if (job.state === "queued") return job.position > 0 ? `Waiting, ${job.position} ahead` : "Next in line";
+  return job.phase ? job.phase[0].toUpperCase() + job.phase.slice(1) : "Starting";
+}
+
+const button = (what, label, extra = "") => `<button type="button" class="lk-button ${extra}" data-do="${what}">${icon(what === "seed" ? "lock" : what)}<span>${label}</span></button>`;
+
+const drawing = (job) => `
+  <div class="lk-screen"><div class="lk-picture" data-part="picture" data-job="${job.id}"><div class="lk-waiting" aria-hidden="true"><i></i><i></i><i></i></div></div></div>
+  <div class="lk-progress">
+    <progress max="1" aria-label="Progress"></progress>
+    <p role="status"><b data-part="phase"></b><span data-part="count"></span><span data-part="left"></span></p>
+    ${button("stop", job.stopping ? "Stopping" : job.state === "queued" ? "Cancel" : "Stop", "lk-stop")}
+  </div>${caption(job)}`;
+
+const finished = (job) => `
+  <div class="lk-screen"><div class="lk-picture">
+    <img class="lk-glow" alt="" src="${media(job.id, "poster.webp")}"/>
+    <video src="${media(job.id, "clip.mp4")}" poster="${media(job.id, "poster.webp")}" loop muted autoplay controls playsinline aria-label="${escape(job.request.prompt)}"></video>
+  </div></div>
+  <div class="lk-actions">
+    ${["mp4", "gif", "png"].map((kind) => `<a class="lk-button" download="likeness-${job.seed ?? "clip"}.${kind}" href="${media(job.id, `clip.${kind}`)}?download=1">${icon("download")}<span>${kind.toUpperCase()}</span></a>`).join("")}
+    <span class="lk-gap"></span>
+    ${button("reuse", "Reuse settings")}${button("delete", "Delete", "lk-quiet")}
+  </div>${caption(job)}`;
+
+const STORY = {
+  failed: "This clip could not be made.",
+  cancelled: "You stopped this one.",
+  interrupted: "The studio was closed while this was being drawn.",
+};
+
+const broken = (job) => `
+  <div class="lk-screen"><div class="lk-message"><b>${STORY[job.state]}</b><p>${escape(job.error && job.error !== STORY[job.state] ? job.error : "Run it again, or take its settings back into the form.")}</p>
+    <div class="lk-row">${button("retry", "Run again", "lk-primary")}${button("reuse", "Reuse settings")}${button("delete", "Delete", "lk-quiet")}</div></div></div>${caption(job)}`;
+
+const SCENES = { queued: drawing, running: drawing, done: finished };
+
+const EMPTY = `<div class="lk-screen"><div class="lk-message lk-empty">
+  <svg viewBox="0 0 120 84" width="120" height="84" fill="none" stroke="currentColor" stroke-width="1.6" aria-hidden="true">
+    <rect x="8" y="16" width="60" height="46" rx="12" opacity=".35"/><rect x="30" y="22" width="60" height="46" rx="12" opacity=".6"/><rect x="52" y="28" width="60" height="46" rx="12"/>
+    <path d="m78 44 12 7-12 7z" fill="var(--lk-lamp)" stroke="none"/></svg>
+  <b>Nothing on the screen yet</b><p>Describe a moment, press Generate, and watch it take shape step by step.</p></div></div>`;
+
+function caption(job) {
+  const r = job.request;
+  const facts = [`${r.width} × ${r.height}`, `${r.frames} frames`, `${r.steps} steps`, `guidance ${r.guidance}`];
+  if (job.state === "done" && job.started && job.finished) facts.push(`drawn in ${duration(job.finished - job.started)}`);
+  const seed = job.seed ?? (r.seed >= 0 ? r.seed : null);
+  const reuse = seed === null ? "" : `<span class="lk-seed">Seed <code>${seed}</code><button type="button" class="lk-link" data-do="seed">Reuse seed</button></span>`;
+  const notes = (job.notes ?? []).map((note) => `<li>${escape(note)}</li>`).join("");
+  return `<div class="lk-caption"><p class="lk-words">${escape(r.prompt)}</p><p class="lk-facts">${facts.map((fact) => `<span>${escape(fact)}</span>`).join("")}${reuse}</p>
+    ${notes ? `<ul class="lk-notes">${notes}</ul>` : ""}</div>`;
+}
+
+customElements.define("likeness-stage", Stage);

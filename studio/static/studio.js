@@ -1,0 +1,43 @@
+// Entry point: gradio's glue calls `window.likeness`, everything else lives in the modules.
+
+import { changed, chooseModel, send, start, take } from "./form.js";
+import { refresh, running, state, subscribe } from "./jobs.js";
+import { startTheme } from "./theme.js";
+import { acceptDrops } from "./widgets.js";
+import { fraction } from "./words.js";
+import "./stage.js";
+import "./clips.js";
+
+window.likeness = { changed, chooseModel, send, start, take };
+window.likenessLoaded?.(); // what gradio called before this module was here goes on now
+
+class Status extends HTMLElement {
+  connectedCallback() {
+    this.setAttribute("role", "status");
+    this.leave = subscribe(() => this.show());
+  }
+
+  disconnectedCallback() { this.leave?.(); }
+
+  show() {
+    const words = state.offline ? "Not connected" : running() ? "Drawing" : "";
+    this.className = state.offline ? "lk-offline" : running() ? "lk-busy" : "";
+    if (this.textContent !== words) this.textContent = words;
+  }
+}
+customElements.define("likeness-status", Status);
+
+subscribe(() => {
+  const job = running();
+  document.title = job?.total ? `${Math.round(100 * fraction(job))} % · Likeness` : "Likeness";
+});
+
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
+  event.preventDefault();
+  [...document.querySelectorAll(".lk-generate")].find((button) => button.offsetParent)?.click();
+});
+
+startTheme();
+acceptDrops();
+refresh();

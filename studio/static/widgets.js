@@ -1,0 +1,144 @@
+// Small elements beside gradio's own widgets: the estimate, seed buttons, shapes, examples and the drop target.
+
+import { fill, form, restore, watch } from "./form.js";
+import { selected } from "./jobs.js";
+import { bytes, duration, escape, icon } from "./words.js";
+
+class FormPart extends HTMLElement {
+  connectedCallback() {
+    this.method = this.getAttribute("method");
+    this.build?.();
+    this.leave = watch((method, own) => { if (method === this.method) this.show(own); });
+    this.show(form(this.method));
+  }
+
+  disconnectedCallback() { this.leave?.(); }
+}
+
+class Estimate extends FormPart {
+  build() {
+    this.innerHTML = '<ul class="lk-notes" aria-live="polite"></ul><dl class="lk-estimate" aria-label="Estimate"></dl><p class="lk-problem" role="alert"></p>';
+  }
+
+  show({ estimate, problem }) {
+    const [notes, figures, alert] = this.children;
+    const sentence = problem || estimate?.error || "";
+    if (alert.textContent !== sentence) alert.textContent = sentence;
+    const lines = (estimate?.notes ?? []).map((note) => `<li>${escape(note)}</li>`).join("");
+    if (notes.innerHTML !== lines) notes.innerHTML = lines;
+    figures.hidden = !estimate || Boolean(estimate.error);
+    if (figures.hidden) return;
+    const rows = [["Time", `≈ ${duration(estimate.seconds)}`], ["Memory", `≈ ${bytes(estimate.memory_bytes)}`], ["Download", bytes(estimate.download_bytes)]];
+    figures.innerHTML = rows.map(([name, value]) => `<div><dt>${name}</dt><dd>${value}</dd></div>`).join("");
+  }
+}
+
+class ModelCard extends FormPart {
+  show({ estimate }) {
+    const model = estimate?.model;
+    if (!model) return;
+    const where = model.on_disk ? '<b class="lk-here">On disk</b>' : "<b>To download</b>";
+    this.innerHTML = `<p>${escape(model.description)}</p><p class="lk-facts"><span>${where}</span><span>${bytes(model.bytes)}</span><span>${escape(model.licence)}</span></p>`;
+  }
+}
+
+class Seed extends FormPart {
+  build() {
+    this.innerHTML = `<button type="button" class="lk-icon" data-do="dice" aria-label="A new seed for every clip" title="A new seed for every clip">${icon("dice")}</button>
+      <button type="button" class="lk-icon" data-do="lock" aria-label="Keep one seed" title="Keep one seed">${icon("lock")}</button>`;
+    this.addEventListener("click", (event) => {
+      const button = event.target.closest("button");
+      if (button) fill(this.method, { seed: button.dataset.do === "dice" ? -1 : this.kept() });
+    });
+  }
+
+  kept() {
+    const now = form(this.method).values.seed;
+    return now >= 0 ? now : selected()?.seed ?? Math.floor(Math.random() * 2 ** 31);
+  }
+
+  show({ values }) {
+    const random = !(values.seed >= 0);
+    this.children[0].setAttribute("aria-pressed", random);
+    this.children[1].setAttribute("aria-pressed", !random);
+  }
+}
+
+const SHAPES = [["Square", 1, 1], ["Wide", 3, 2], ["Tall", 2, 3]];
+
+class Shapes extends FormPart {
+  build() {
+    this.setAttribute("role", "group");
+    this.setAttribute("aria-label", "Shape of the clip");
+    this.addEventListener("click", (event) => {
+      const button = event.target.closest("button");
+      if (button) fill(this.method, { width: Number(button.dataset.width), height: Number(button.dataset.height) });
+    });
+  }
+
+  show({ estimate, values }) {
+    if (!estimate?.model) return;
+    this.innerHTML = SHAPES.map(([name, across, down]) => {
+      const [width, height] = fitted(estimate.model, across / down);
+      const pressed = values.width === width && values.height === height;
+      const [w, h] = across >= down ? [16, (16 * down) / across] : [(16 * across) / down, 16];
+      return `<button type="button" class="lk-chip" aria-pressed="${pressed}" data-width="${width}" data-height="${height}" title="${width} × ${height} px">
+        <i style="width:${w}px;height:${h}px"></i>${name}</button>`;
+    }).join("");
+  }
+}
+
+// Width and height of a given proportion with the area of the model's own size, on its grid.
+function fitted(model, ratio) {
+  const area = model.defaults.width * model.defaults.height;
+  const snap = (side) => Math.min(Math.max(Math.round(side / model.size_multiple) * model.size_multiple, model.min_size), model.max_size);
+  const own = model.defaults.width / model.defaults.height;
+  if (Math.abs(own / ratio - 1) < 0.2) return [model.defaults.width, model.defaults.height];
+  return [snap(Math.sqrt(area * ratio)), snap(Math.sqrt(area / ratio))];
+}
+
+class Examples extends HTMLElement {
+  connectedCallback() {
+    this.addEventListener("click", (event) => {
+      const button = event.target.closest("button");
+      if (!button) return;
+      fill(this.getAttribute("method"), { prompt: button.dataset.prompt });
+      document.querySelector(".lk-prompt textarea")?.focus();
+    });
+  }
+}
+
+class Restore extends HTMLElement {
+  connectedCallback() {
+    this.innerHTML = `<label class="lk-drop"><input type="file" accept="video/mp4,image/gif,image/png,.mp4,.gif,.png,.apng"/>${icon("reuse")}
+      <span><b>Restore settings</b> from a clip: drop it here or browse</span></label>`;
+    const input = this.querySelector("input");
+    input.addEventListener("change", async () => {
+      if (input.files[0]) await restore(input.files[0]);
+      input.value = "";
+    });
+  }
+}
+
+const carriesFile = (event) => event.dataTransfer?.types?.includes("Files");
+
+// A clip may be dropped anywhere on the page; without this the browser would leave the page and open the file.
+export function acceptDrops() {
+  const mark = (on) => document.body.classList.toggle("lk-dropping", on);
+  document.addEventListener("dragover", (event) => { if (carriesFile(event)) { event.preventDefault(); mark(true); } });
+  document.addEventListener("dragleave", (event) => { if (!event.relatedTarget) mark(false); });
+  document.addEventListener("drop", (event) => {
+    if (!carriesFile(event)) return;
+    event.preventDefault();
+    event.stopPropagation();
+    mark(false);
+    if (event.dataTransfer.files[0]) restore(event.dataTransfer.files[0]);
+  }, true);
+}
+
+customElements.define("likeness-estimate", Estimate);
+customElements.define("likeness-model", ModelCard);
+customElements.define("likeness-seed", Seed);
+customElements.define("likeness-shapes", Shapes);
+customElements.define("likeness-examples", Examples);
+customElements.define("likeness-restore", Restore);
