@@ -1,0 +1,102 @@
+"""Where things are inside a transformer: the attention modules of each block and the layout of its tokens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import nn
+
+What = Literal["query", "key", "value", "output"]
+
+
+@dataclass(frozen=True)
+class TokenLayout:
+    """How the tokens of one clip lie in the sequence; video tokens run over frames, then rows, then columns.
+
+    Attributes:
+        text: text tokens in front of the video tokens in the block's own attention; 0 where text comes in by cross attention.
+        frames, height, width: token grid T', h, w (latent grid divided by the patch size).
+        heads: attention heads.
+        context: text tokens that the transformer is given, whichever way they come in.
+    """
+
+    text: int
+    frames: int
+    height: int
+    width: int
+    heads: int
+    context: int
+
+    @property
+    def video(self) -> int:
+        """Video tokens: T' * h * w."""
+        return self.frames * self.height * self.width
+
+    @property
+    def total(self) -> int:
+        """Length of the sequence that the block's own attention sees."""
+        return self.text + self.video
+
+    @property
+    def grid(self) -> tuple[int, int, int]:
+        """(T', h, w)."""
+        return self.frames, self.height, self.width
+
+
+@dataclass(frozen=True)
+class AttentionBlock:
+    """One attention layer, named by the sub-modules whose outputs are its query, key, value and output.
+
+    Query and key are what `norm_q` and `norm_k` return (before RoPE), value what `to_v`, output what `to_out[0]` returns.
+
+    Attributes:
+        index: block number, 0-based.
+        name: path of the attention module inside the transformer.
+        kind: "self", "joint" (text tokens first, then video) or "cross" (queries from video, keys and values from text).
+        attention: the attention module itself.
+        parent: the transformer block that holds it, the unit that is compiled.
+        heads: attention heads.
+        cross: the block's cross-attention layer, where the family has one.
+    """
+
+    index: int
+    name: str
+    kind: Literal["self", "joint", "cross"]
+    attention: nn.Module
+    parent: nn.Module
+    heads: int
+    query: nn.Module
+    key: nn.Module
+    value: nn.Module
+    output: nn.Module
+    cross: AttentionBlock | None = None
+
+    def width(self, what: What) -> int:
+        """Channels of the recorded tensor: heads * head size for query, key and value, the block's width for the output."""
+        return self.output.out_features if what == "output" else self.attention.inner_dim
+
+    def length(self, what: What, layout: TokenLayout) -> int:
+        """Tokens of the recorded tensor."""
+        if self.kind != "cross":
+            return layout.total
+        return layout.context if what in ("key", "value") else layout.video
+
+
+def attention_block(
+    index: int, name: str, kind: Literal["self", "joint", "cross"], attention: nn.Module, parent: nn.Module, cross: AttentionBlock | None = None
+) -> AttentionBlock:
+    """The parts of a diffusers attention module; where there is no query or key norm, the projections stand in."""
+    return AttentionBlock(
+        index=index,
+        name=name,
+        kind=kind,
+        attention=attention,
+        parent=parent,
+        heads=attention.heads,
+        query=attention.to_q if attention.norm_q is None else attention.norm_q,
+        key=attention.to_k if attention.norm_k is None else attention.norm_k,
+        value=attention.to_v,
+        output=attention.to_out[0],
+        cross=cross,
+    )

@@ -1,0 +1,58 @@
+"""From a diffusers folder to a pipeline on its device, in the precision and placement that fit it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import DiffusionPipeline
+from diffusers.utils import logging
+
+from pipelines.models.folders import check_folder
+
+
+def load_pipeline(kind: type[DiffusionPipeline], folder: Path, device: str, placement: str, keep: tuple[str, ...] = ()) -> Any:
+    """A frozen pipeline in evaluation mode, from safetensors only.
+
+    Args:
+        kind: pipeline class of the family.
+        device: "cpu" (float32: half precisions are slow or inexact there) or a card (bfloat16).
+        placement: see pipelines.models.placement.
+        keep: components that stay in float32 on a card too.
+    Raises UserError naming the file for a folder that is missing, incomplete or damaged.
+    """
+    check_folder(folder)
+    dtype: Any = torch.float32
+    if device != "cpu":
+        dtype = {"default": torch.bfloat16} | dict.fromkeys(keep, torch.float32)
+    with quiet():
+        pipeline = kind.from_pretrained(folder, dtype=dtype, use_safetensors=True, local_files_only=True)
+    pipeline.set_progress_bar_config(disable=True)
+    for part in pipeline.components.values():
+        if isinstance(part, torch.nn.Module):
+            part.eval().requires_grad_(False)
+    place(pipeline, device, placement)
+    return pipeline
+
+
+def place(pipeline: DiffusionPipeline, device: str, placement: str) -> None:
+    """Put a pipeline that lies in main memory where `placement` says."""
+    if placement == "low":
+        pipeline.transformer.enable_layerwise_casting(storage_dtype=torch.float8_e4m3fn, compute_dtype=torch.bfloat16)
+    if placement in ("offload", "low"):
+        pipeline.enable_group_offload(onload_device=torch.device(device), offload_type="leaf_level", use_stream=True)
+    else:
+        pipeline.to(device)
+
+
+class quiet:
+    """Within, diffusers draws no progress bars; what was set before is restored."""
+
+    def __enter__(self) -> None:
+        self._bars = logging.is_progress_bar_enabled()
+        logging.disable_progress_bar()
+
+    def __exit__(self, *_: object) -> None:
+        if self._bars:
+            logging.enable_progress_bar()

@@ -1,0 +1,113 @@
+"""Tiny untrained models of both families in the real classes, so that tests run the real code in seconds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import (
+    AutoencoderKLCogVideoX,
+    AutoencoderKLWan,
+    CogVideoXDDIMScheduler,
+    CogVideoXPipeline,
+    CogVideoXTransformer3DModel,
+    UniPCMultistepScheduler,
+    WanPipeline,
+    WanTransformer3DModel,
+)
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from transformers import PreTrainedTokenizerFast, T5Config, T5EncoderModel, UMT5Config, UMT5EncoderModel
+
+WORDS = "a red blue green ball cube star rolls spins over the grass snow sea".split()
+TEXT = 16  # text tokens
+DIM = 32
+
+
+def tiny_tokenizer() -> PreTrainedTokenizerFast:
+    """Words of a toy world and letters, in T5's conventions."""
+    space = "\u2581"
+    pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), *((space + word, -3.0) for word in WORDS), (space, -8.0)]
+    pieces += [(letter, -9.0) for letter in "abcdefghijklmnopqrstuvwxyz"]
+    core = Tokenizer(models.Unigram(pieces, unk_id=2))
+    core.normalizer = normalizers.Lowercase()
+    core.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace(space, prepend_scheme="always")])
+    core.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    special = {"pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
+    return PreTrainedTokenizerFast(tokenizer_object=core, model_max_length=TEXT, padding_side="right", **special)
+
+
+def tiny_wan(layers: int = 3) -> WanPipeline:
+    """WanPipeline: space factor 4, time factor 4, 2 heads of 12 channels, UniPC flow with shift 3."""
+    torch.manual_seed(0)
+    tokenizer = tiny_tokenizer()
+    vae = AutoencoderKLWan(
+        base_dim=4,
+        z_dim=4,
+        dim_mult=[1, 1, 2],
+        num_res_blocks=1,
+        temperal_downsample=[True, True],
+        latents_mean=[0.1, -0.2, 0.0, 0.3],
+        latents_std=[1.5, 0.8, 1.1, 2.0],
+        scale_factor_spatial=4,
+    )
+    transformer = WanTransformer3DModel(
+        num_attention_heads=2, attention_head_dim=12, in_channels=4, out_channels=4, text_dim=DIM, freq_dim=16, ffn_dim=48, num_layers=layers
+    )
+    scheduler = UniPCMultistepScheduler(prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=3.0)
+    return WanPipeline(tokenizer, _encoder(UMT5EncoderModel, UMT5Config, tokenizer), _alive(vae), scheduler, _alive(transformer))
+
+
+def tiny_cogvideox(layers: int = 3, rotary: bool = True) -> CogVideoXPipeline:
+    """CogVideoXPipeline: space factor 4, time factor 4, 2 heads of 16 channels, v-prediction, zero terminal SNR."""
+    torch.manual_seed(0)
+    tokenizer = tiny_tokenizer()
+    vae = AutoencoderKLCogVideoX(
+        block_out_channels=(8, 8, 16),
+        down_block_types=("CogVideoXDownBlock3D",) * 3,
+        up_block_types=("CogVideoXUpBlock3D",) * 3,
+        latent_channels=4,
+        layers_per_block=1,
+        norm_num_groups=4,
+        temporal_compression_ratio=4,
+    )
+    transformer = CogVideoXTransformer3DModel(
+        num_attention_heads=2,
+        attention_head_dim=16,
+        in_channels=4,
+        out_channels=4,
+        time_embed_dim=8,
+        text_embed_dim=DIM,
+        num_layers=layers,
+        sample_width=12,
+        sample_height=8,
+        sample_frames=9,
+        max_text_seq_length=TEXT,
+        use_rotary_positional_embeddings=rotary,
+    )
+    scheduler = CogVideoXDDIMScheduler(
+        prediction_type="v_prediction", clip_sample=False, rescale_betas_zero_snr=True, timestep_spacing="trailing", snr_shift_scale=1.0
+    )
+    return CogVideoXPipeline(tokenizer, _encoder(T5EncoderModel, T5Config, tokenizer), _alive(vae), _alive(transformer), scheduler)
+
+
+def save(pipeline: Any, folder: Path) -> Path:
+    """Write a diffusers folder with safetensors weights; returns it."""
+    pipeline.save_pretrained(folder, safe_serialization=True)
+    return folder
+
+
+def _encoder(kind: type, config: type, tokenizer: PreTrainedTokenizerFast) -> Any:
+    settings = config(vocab_size=len(tokenizer), d_model=DIM, d_kv=8, d_ff=48, num_layers=2, num_heads=2, dropout_rate=0.0, pad_token_id=0)
+    return _alive(kind(settings))
+
+
+def _alive(module: torch.nn.Module) -> Any:
+    """Random weights large enough that every part of the model shows in the output."""
+    with torch.no_grad():
+        for parameter in module.parameters():
+            if parameter.ndim > 1:
+                parameter.normal_(std=1.5 / parameter[0].numel() ** 0.5)
+            else:
+                parameter.add_(torch.randn_like(parameter) * 0.2)
+    return module.eval()
