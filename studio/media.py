@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 
 from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
@@ -40,14 +41,14 @@ def routes(jobs: Jobs) -> list[Route]:
     return [
         Route("/media/{job_id}/preview.webp", _guarded(jobs, _preview)),
         Route("/media/{job_id}/{name}", _guarded(jobs, _file)),
-        Route("/studio/jobs", _guarded(jobs, _list)),
+        Route("/studio/jobs", _guarded(jobs, _list), middleware=[Middleware(GZipMiddleware)]),
         Route("/studio/jobs/{job_id}", _guarded(jobs, _one)),
     ]
 
 
 def job_json(job: Job) -> dict:
     """A job as the page reads it: every field of `Job`."""
-    return asdict(job)
+    return {field.name: getattr(job, field.name) for field in fields(job)}
 
 
 def _guarded(jobs: Jobs, answer: Callable[[Jobs, str, Request], Response]) -> Callable[[Request], Response]:

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pipelines.events import Event, Preview, Progress, Result
 from studio.jobs.job import Entry
 from studio.jobs.ledger import Ledger
-from studio.jobs.order import fair_order
 from studio.jobs.results import playing_seconds, save_result
 from studio.jobs.sentences import INTERRUPTED
 
@@ -31,9 +30,10 @@ class Desk:
         """The next job, marked running; blocks until there is one. None when the queue has been stopped."""
         with self.ledger.changed:
             while self.ledger.open:
-                waiting = fair_order(self.ledger.entries.values())
+                waiting = self.ledger.turns.order(self.ledger.entries.values())
                 if waiting:
                     entry = waiting[0]
+                    self.ledger.turns.started(entry.owner)
                     self.ledger.change(entry, lasting=False, state="running", started=time.time(), phase="starting")
                     return entry
                 self.ledger.changed.wait(timeout=30.0)

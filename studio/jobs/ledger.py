@@ -14,6 +14,7 @@ from pipelines.errors import UserError
 from studio.jobs.database import UNWRITABLE, Database
 from studio.jobs.files import JobFiles
 from studio.jobs.job import WAITING, Entry
+from studio.jobs.order import Turns
 from studio.jobs.previews import Previews
 from studio.jobs.sentences import INTERRUPTED, NOT_YOURS
 
@@ -34,8 +35,10 @@ class Ledger:
             raise UserError(UNWRITABLE.format(root)) from error
         self.database = Database(root, self.files)
         self.previews = Previews()
+        self.turns = Turns()
         self.changed = threading.Condition(threading.RLock())
         self.open = True
+        self._unsaved: set[str] = set()
         self.entries = {entry.job.id: entry for entry in self.database.entries()}
         self._recover()
 
@@ -74,14 +77,31 @@ class Ledger:
         self.change(entry, finished=time.time(), seconds_left=None, stopping=False, **changes)
 
     def save(self, entry: Entry, lasting: bool = True) -> None:
-        """Write an entry to the database and, if `lasting`, to its folder. If the disk refuses, memory stays right."""
+        """Write an entry to the database and, if `lasting`, to its folder.
+
+        If the disk refuses, memory stays right and what is missing on the disk is written with the next save that succeeds.
+        """
         with self.changed:
             try:
-                self.database.save(entry)
-                if lasting:
-                    self.files.describe(entry)
+                self._write(entry, lasting or entry.job.id in self._unsaved)
+                self.catch_up()
             except (OSError, sqlite3.Error) as error:
                 log.error("the state of job %s… could not be saved: %s", entry.job.id[:6], error)
+                self._unsaved.add(entry.job.id)
+
+    def catch_up(self) -> None:
+        """Write what an earlier refusal left unwritten; raises OSError or sqlite3.Error if the disk still refuses."""
+        with self.changed:
+            for job_id in [*self._unsaved]:
+                if job_id in self.entries:
+                    self._write(self.entries[job_id], lasting=True)
+                self._unsaved.discard(job_id)
+
+    def _write(self, entry: Entry, lasting: bool) -> None:
+        self.database.save(entry)
+        if lasting:
+            self.files.describe(entry)
+        self._unsaved.discard(entry.job.id)
 
     def purge(self, older_than: float) -> None:
         """Remove for good what was deleted more than `older_than` seconds ago."""
@@ -93,6 +113,10 @@ class Ledger:
 
     def close(self) -> None:
         with self.changed:
+            try:
+                self.catch_up()
+            except (OSError, sqlite3.Error) as error:
+                log.error("the last states of %d jobs could not be saved: %s", len(self._unsaved), error)
             self.database.close()
 
     def _remove(self, entry: Entry) -> None:

@@ -8,19 +8,35 @@ from collections.abc import Iterable
 from studio.jobs.job import Entry
 
 
-def fair_order(entries: Iterable[Entry]) -> list[Entry]:
-    """The waiting jobs in the order in which they will run.
+class Turns:
+    """Remembers who was served, so that visitors take turns: start-time fair queueing with every job of the same size.
 
-    Visitors take turns: everybody's first job comes before anybody's second. A running job counts as its owner's turn.
-    Within a turn, and among one visitor's own jobs, the rank decides.
+    A job's turn is that of its owner's last one plus one, but never before the present: nobody saves turns up by waiting.
+    Within a turn, and among one visitor's own jobs, the rank decides. (Goyal, Vin, Cheng, SIGCOMM 1996, section 2.)
     """
-    entries = [entry for entry in entries if entry.deleted is None]
-    turns = Counter(entry.owner for entry in entries if entry.job.state == "running")
-    keys = []
-    for entry in sorted((e for e in entries if e.job.state == "queued"), key=lambda e: e.rank):
-        keys.append((turns[entry.owner], entry.rank, entry))
-        turns[entry.owner] += 1
-    return [entry for *_, entry in sorted(keys, key=lambda key: key[:2])]
+
+    def __init__(self) -> None:
+        self._now = 0
+        self._next: dict[str, int] = {}
+
+    def started(self, owner: str) -> None:
+        """A job of this visitor has been taken."""
+        self._now = self._turn(owner)
+        self._next[owner] = self._now + 1
+        self._next = {name: turn for name, turn in self._next.items() if turn > self._now}
+
+    def order(self, entries: Iterable[Entry]) -> list[Entry]:
+        """The queued entries in the order in which they will run."""
+        queued = sorted((e for e in entries if e.job.state == "queued" and e.deleted is None), key=lambda e: e.rank)
+        before: Counter[str] = Counter()
+        turns = {}
+        for entry in queued:
+            turns[entry.job.id] = self._turn(entry.owner) + before[entry.owner]
+            before[entry.owner] += 1
+        return sorted(queued, key=lambda e: (turns[e.job.id], e.rank))
+
+    def _turn(self, owner: str) -> int:
+        return max(self._now, self._next.get(owner, 0))
 
 
 def moved(ranks: dict[str, float], job_id: str, position: int) -> dict[str, float]:

@@ -16,7 +16,7 @@ from studio.jobs.desk import Desk
 from studio.jobs.files import CLIP, POSTER
 from studio.jobs.job import Entry, Job, request_of
 from studio.jobs.ledger import Ledger
-from studio.jobs.order import fair_order, moved
+from studio.jobs.order import moved
 from studio.jobs.results import exported
 from studio.jobs.sentences import sentence
 from studio.jobs.worker import Run, Worker
@@ -168,7 +168,7 @@ class Jobs:
     def _positions(self) -> dict[str, int]:
         entries = self._ledger.entries.values()
         running = any(entry.job.state == "running" for entry in entries)
-        return {entry.job.id: place + running for place, entry in enumerate(fair_order(entries))}
+        return {entry.job.id: place + running for place, entry in enumerate(self._ledger.turns.order(entries))}
 
     def _snapshot(self, entry: Entry, positions: dict[str, int]) -> Job:
         version, names = self._ledger.previews.state(entry.job.id)

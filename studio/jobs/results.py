@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pipelines.errors import UserError
 from pipelines.events import Result
+from pipelines.video import read_clip, read_request, write_clip
 from studio.inspect import SCREEN, still
 from studio.jobs.files import CLIP, POSTER, write_atomically
 
@@ -22,10 +25,9 @@ def save_result(folder: Path, result: Result) -> dict[str, Any]:
     if seed is not None and seed >= 0:
         changes["seed"] = int(seed)
     if result.frames is not None:
-        from pipelines.video import write_clip
-
         folder.mkdir(exist_ok=True)
-        write_clip(folder / CLIP, result.frames, result.fps, result.request)
+        with _plainly():
+            write_clip(folder / CLIP, result.frames, result.fps, result.request)
         write_atomically(folder / POSTER, still(result.frames[0], SCREEN))
         changes["has_clip"] = True
     return changes
@@ -33,14 +35,23 @@ def save_result(folder: Path, result: Result) -> dict[str, Any]:
 
 def exported(clip: Path, suffix: str) -> Path:
     """The clip in another format, beside it; made once, one conversion at a time."""
-    from pipelines.video import read_clip, read_request, write_clip
-
     made = clip.with_suffix(suffix)
-    with _exporting:
+    with _exporting, _plainly():
         if not made.is_file():
             frames, fps = read_clip(clip)
             write_clip(made, frames, fps, read_request(clip))
     return made
+
+
+@contextmanager
+def _plainly() -> Iterator[None]:
+    """The disk's own error instead of a sentence about a path, which is none of a visitor's business."""
+    try:
+        yield
+    except UserError as error:
+        if isinstance(error.__cause__, OSError):
+            raise error.__cause__ from None
+        raise
 
 
 def plain(value: Any) -> Any:

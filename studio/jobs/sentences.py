@@ -10,8 +10,8 @@ from pipelines.errors import UserError
 
 log = logging.getLogger("likeness.jobs")
 NO_MEMORY = "There was not enough memory for this job; make the picture smaller or the clip shorter, or choose a smaller model."
-DISK_FULL = "The disk is full, so the result could not be saved; free some space and run the job again."
-READ_ONLY = "The studio may not write to its folder, so the result could not be saved; allow writing there and run the job again."
+DISK_FULL = "The studio's disk is full, so nothing can be saved; free some space and run this again."
+READ_ONLY = "The studio may not write to its folder, so nothing can be saved; allow writing there and run this again."
 UNKNOWN = "Something went wrong that should not have (reference {} in the studio's log); run the job again or change its settings."
 NO_RESULT = "This job ended without a result; run it again or change its settings."
 INTERRUPTED = "The studio was stopped while this job was running; run it again."

@@ -73,7 +73,8 @@ def lower_priority() -> None:
     """Let the page's threads go first. Niceness is per thread on Linux, and threads that this one starts inherit it."""
     if sys.platform != "linux":
         return
+    thread = threading.get_native_id()
     try:
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+        os.setpriority(os.PRIO_PROCESS, thread, max(NICENESS, os.getpriority(os.PRIO_PROCESS, thread)))
     except OSError as error:
         log.info("the worker keeps its priority: %s", error)
