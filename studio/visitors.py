@@ -30,7 +30,7 @@ def owner_of(request: Any) -> str:
 
 
 class VisitorMiddleware:
-    """ASGI middleware that gives a cookie to whoever comes without one.
+    """ASGI middleware that gives a cookie to whoever comes without one and renews it whenever a page is opened.
 
     The new cookie is added to the incoming request too, so that the first request already speaks for its visitor.
     """
@@ -39,18 +39,26 @@ class VisitorMiddleware:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or _SHAPE.match(_cookie(scope)):
+        if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        visitor = secrets.token_urlsafe(32)
-        line = _set_cookie(visitor, scope)
+        known = _SHAPE.match(_cookie(scope))
+        if known and not _opens_a_page(scope):
+            await self.app(scope, receive, send)
+            return
+        visitor = known.group() if known else secrets.token_urlsafe(32)
+        line = _set_cookie(visitor, scope)  # with each page, so that the year begins anew
 
         async def send_with_cookie(message: Message) -> None:
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message).append("set-cookie", line)
             await send(message)
 
-        await self.app(_known_as(visitor, scope), receive, send_with_cookie)
+        await self.app(scope if known else _known_as(visitor, scope), receive, send_with_cookie)
+
+
+def _opens_a_page(scope: Scope) -> bool:
+    return "text/html" in Headers(scope=scope).get("accept", "")
 
 
 def _cookie(scope: Scope) -> str:

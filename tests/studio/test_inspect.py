@@ -16,7 +16,9 @@ def opened(webp: bytes) -> Image.Image:
     return Image.open(io.BytesIO(webp))
 
 
-@pytest.mark.parametrize(("height", "width", "size"), [(16, 16, (384, 384)), (16, 32, (384, 192)), (900, 600, (256, 384)), (1, 1, (384, 384))])
+@pytest.mark.parametrize(
+    ("height", "width", "size"), [(16, 16, (384, 384)), (16, 32, (384, 192)), (900, 600, (256, 384)), (1, 1, (384, 384))]
+)
 def test_a_clip_fits_the_screen_and_keeps_its_proportions_and_pace(height, width, size):
     frames = RANDOM.integers(0, 256, (4, height, width, 3), dtype=np.uint8)
     image = opened(animate(frames, seconds=2.0))

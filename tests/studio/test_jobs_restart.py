@@ -23,7 +23,8 @@ REPOSITORY = Path(__file__).parents[2]
 def other_studio(tmp_path):
     """Another process over the same folder; its first line names its three jobs once the second one runs."""
     command = [sys.executable, str(Path(__file__).with_name("studio_process.py")), str(tmp_path / "home")]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")]))})
+    paths = os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")]))
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": paths})
     yield process
     process.kill()
     process.wait()

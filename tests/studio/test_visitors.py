@@ -30,6 +30,13 @@ def test_the_first_request_already_has_an_owner_and_keeps_it(client):
     assert again.text.split()[0] == first.text.split()[0] and "set-cookie" not in again.headers
 
 
+def test_opening_the_page_renews_the_cookie(client):
+    owner = client.get("/").text
+    cookie = client.cookies[COOKIE]
+    page = client.get("/", headers={"accept": "text/html,*/*"})
+    assert page.text == owner and page.headers["set-cookie"].startswith(f"{COOKIE}={cookie};")
+
+
 def test_two_browsers_are_two_visitors_and_the_owner_does_not_show_the_cookie(client):
     first = client.get("/").text.split()[0]
     cookie = client.cookies[COOKIE]
