@@ -31,7 +31,9 @@ def tiny_tokenizer() -> PreTrainedTokenizerFast:
     pieces += [(letter, -9.0) for letter in "abcdefghijklmnopqrstuvwxyz"]
     core = Tokenizer(models.Unigram(pieces, unk_id=2))
     core.normalizer = normalizers.Lowercase()
-    core.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace(space, prepend_scheme="always")])
+    core.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace(space, prepend_scheme="always")]
+    )
     core.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
     special = {"pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
     return PreTrainedTokenizerFast(tokenizer_object=core, model_max_length=TEXT, padding_side="right", **special)
@@ -52,7 +54,14 @@ def tiny_wan(layers: int = 3) -> WanPipeline:
         scale_factor_spatial=4,
     )
     transformer = WanTransformer3DModel(
-        num_attention_heads=2, attention_head_dim=12, in_channels=4, out_channels=4, text_dim=DIM, freq_dim=16, ffn_dim=48, num_layers=layers
+        num_attention_heads=2,
+        attention_head_dim=12,
+        in_channels=4,
+        out_channels=4,
+        text_dim=DIM,
+        freq_dim=16,
+        ffn_dim=48,
+        num_layers=layers,
     )
     scheduler = UniPCMultistepScheduler(prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=3.0)
     return WanPipeline(tokenizer, _encoder(UMT5EncoderModel, UMT5Config, tokenizer), _alive(vae), scheduler, _alive(transformer))

@@ -1,0 +1,1 @@
+"""Reading and editing attention: windows, recording and replacing, processors, text-video maps."""

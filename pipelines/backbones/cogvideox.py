@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import torch
 from diffusers import CogVideoXDPMScheduler, CogVideoXPipeline
@@ -78,7 +77,10 @@ class CogVideoXBackbone(Backbone):
         return self.pipeline._prepare_rotary_positional_embeddings(height * scale, width * scale, frames, torch.device(self.device))
 
     def blocks(self) -> list[AttentionBlock]:
-        return [_block(index, parent) for index, parent in enumerate(self.transformer.transformer_blocks)]
+        return [
+            attention_block(index, f"transformer_blocks.{index}.attn1", "joint", parent, self.device, self.dtype)
+            for index, parent in enumerate(self.transformer.transformer_blocks)
+        ]
 
     def tokens(self, latents: Tensor) -> TokenLayout:
         patch, text = self.transformer.config.patch_size, self.text_length
@@ -95,7 +97,3 @@ class CogVideoXBackbone(Backbone):
         heads = video.unflatten(2, (layout.heads, -1)).transpose(1, 2)  # (B, H, N, d)
         turned = apply_rotary_emb(heads, rotary).transpose(1, 2).flatten(2)
         return torch.cat([text, turned], dim=1)
-
-
-def _block(index: int, parent: Any) -> AttentionBlock:
-    return attention_block(index, f"transformer_blocks.{index}.attn1", "joint", parent.attn1, parent)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from torch import nn
 
 What = Literal["query", "key", "value", "output"]
@@ -56,6 +57,7 @@ class AttentionBlock:
         kind: "self", "joint" (text tokens first, then video) or "cross" (queries from video, keys and values from text).
         attention: the attention module itself.
         parent: the transformer block that holds it, the unit that is compiled.
+        device, dtype: where and in which precision it computes (weights may lie elsewhere under offloading).
         heads: attention heads.
         cross: the block's cross-attention layer, where the family has one.
     """
@@ -65,6 +67,8 @@ class AttentionBlock:
     kind: Literal["self", "joint", "cross"]
     attention: nn.Module
     parent: nn.Module
+    device: str
+    dtype: torch.dtype
     heads: int
     query: nn.Module
     key: nn.Module
@@ -84,15 +88,24 @@ class AttentionBlock:
 
 
 def attention_block(
-    index: int, name: str, kind: Literal["self", "joint", "cross"], attention: nn.Module, parent: nn.Module, cross: AttentionBlock | None = None
+    index: int,
+    name: str,
+    kind: Literal["self", "joint", "cross"],
+    parent: nn.Module,
+    device: str,
+    dtype: torch.dtype,
+    cross: AttentionBlock | None = None,
 ) -> AttentionBlock:
-    """The parts of a diffusers attention module; where there is no query or key norm, the projections stand in."""
+    """The layer `name` ("blocks.3.attn1") of `parent`; where there is no query or key norm, the projections stand in."""
+    attention = getattr(parent, name.rpartition(".")[2])
     return AttentionBlock(
         index=index,
         name=name,
         kind=kind,
         attention=attention,
         parent=parent,
+        device=device,
+        dtype=dtype,
         heads=attention.heads,
         query=attention.to_q if attention.norm_q is None else attention.norm_q,
         key=attention.to_k if attention.norm_k is None else attention.norm_k,

@@ -71,7 +71,11 @@ class WanBackbone(Backbone):
         )[0]
 
     def blocks(self) -> list[AttentionBlock]:
-        return [_block(index, parent) for index, parent in enumerate(self.transformer.blocks)]
+        return [self._block(index, parent) for index, parent in enumerate(self.transformer.blocks)]
+
+    def _block(self, index: int, parent: Any) -> AttentionBlock:
+        cross = attention_block(index, f"blocks.{index}.attn2", "cross", parent, self.device, self.dtype)
+        return attention_block(index, f"blocks.{index}.attn1", "self", parent, self.device, self.dtype, cross)
 
     def tokens(self, latents: Tensor) -> TokenLayout:
         patch = self.transformer.config.patch_size
@@ -86,11 +90,6 @@ class WanBackbone(Backbone):
         cosine, sine = cosine[..., 0::2], sine[..., 1::2]
         turned = torch.stack([even * cosine - odd * sine, even * sine + odd * cosine], dim=-1)
         return turned.flatten(3).flatten(2).type_as(features)
-
-
-def _block(index: int, parent: Any) -> AttentionBlock:
-    cross = attention_block(index, f"blocks.{index}.attn2", "cross", parent.attn2, parent)
-    return attention_block(index, f"blocks.{index}.attn1", "self", parent.attn1, parent, cross)
 
 
 def _mend_scale(pipeline: WanPipeline) -> None:
