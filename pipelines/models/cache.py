@@ -62,8 +62,9 @@ class ModelCache:
     def make_room(self, memory: str, size: int) -> None:
         """Evict idle models until `size` more bytes fit into the budget of `memory`, or none is left to evict."""
         with self._lock:
-            self._trim(memory, size)
-        collect()
+            evicted = self._trim(memory, size)
+        if evicted:
+            collect()
 
     def evict(self, matches: Callable[[Key], bool]) -> tuple[int, int]:
         """Drop the idle models whose key matches; returns how many went and how many stayed because they are in use."""
@@ -72,7 +73,8 @@ class ModelCache:
             idle = [key for key in found if not self._slots[key].users]
             for key in idle:
                 del self._slots[key]
-        collect()
+        if idle:
+            collect()
         return len(idle), len(found) - len(idle)
 
     def bytes(self, memory: str, idle_only: bool = False) -> int:
@@ -86,13 +88,16 @@ class ModelCache:
         with self._lock:
             return list(self._slots)
 
-    def _trim(self, memory: str, size: int, spare: Key | None = None) -> None:
-        budget = self._budget(memory)
+    def _trim(self, memory: str, size: int, spare: Key | None = None) -> int:
+        """Evict until `size` more bytes fit; returns how many went."""
+        budget, evicted = self._budget(memory), 0
         for key, slot in list(self._slots.items()):
             if self.bytes(memory) + size <= budget:
-                return
+                break
             if slot.memory == memory and not slot.users and key != spare:
                 del self._slots[key]
+                evicted += 1
+        return evicted
 
 
 def collect() -> None:

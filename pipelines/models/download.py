@@ -89,7 +89,7 @@ class Transfer(threading.Thread):
             pass
         except OSError as error:
             self.error = UserError(f"{self.entry.title} cannot be saved in {self.folder.parent} ({error.strerror}): make room there.")
-        except Exception as error:  # noqa: BLE001 - handed to the reader of the generator, who raises it
+        except Exception as error:  # handed to the reader of the generator, who raises it
             self.error = error
 
     def _alone(self):
@@ -182,8 +182,8 @@ class Transfer(threading.Thread):
                     self.done += len(block)
 
     def _stopped(self) -> NotAvailable:
-        here = f"{self.done / 1e9:.1f} of {self.total / 1e9:.1f} GB are here"
-        return NotAvailable(f"The download of {self.entry.title} stopped, because the connection was lost: {here}, start it again to go on.")
+        here = f"{self.done / 1e9:.1f} of {self.total / 1e9:.1f} GB are here, start it again to go on."
+        return NotAvailable(f"The download of {self.entry.title} stopped, because the connection was lost: {here}")
 
     def _stop_if_cancelled(self) -> None:
         if self.cancelled.is_set():

@@ -20,7 +20,7 @@ from pipelines.models.folders import parameters
 
 Placement = Literal["gpu", "offload", "low", "cpu"]
 PLACEMENTS: tuple[Placement, ...] = ("gpu", "offload", "low", "cpu")
-BYTES_PER_WEIGHT = {"gpu": 2.0, "offload": 2.0, "low": 1.0, "cpu": 2.0}
+BYTES_PER_WEIGHT = {"gpu": 2.0, "offload": 2.0, "low": 1.0, "cpu": 4.0}  # bfloat16; 8-bit floats; float32
 WORKING_ROOM = 2 * 2**30  # activations and a decoded clip at full size
 TIGHT_CARD = 6 * 2**30  # free bytes below which even a group of layers is stored small
 GROWTH = 1.1  # buffers and fragmentation

@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from pipelines.errors import NotAvailable, UserError
 from pipelines.requests import Request
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 Kind = Literal["mp4", "webm", "gif", "png", "json"]
 MAX_COMMENT = 2**20  # bytes; the longest request is a fraction of it
@@ -132,18 +136,28 @@ def _png_comment(file: BinaryIO) -> str:
 
 def _gif_comment(file: BinaryIO) -> str:
     """The comment extension in front of the first picture."""
-    from PIL import Image
-
     if os.fstat(file.fileno()).st_size > 2**28:
         raise UserError("This gif is too large to look for settings in it: choose a smaller file.")
     width, height = picture_size(Path(file.name), "gif")
     if width * height > MAX_PIXELS:
         raise Damaged
-    with Image.open(file, formats=["GIF"]) as picture:
+    with opened(file) as picture:
         comment = picture.info.get("comment", b"")
     if len(comment) > MAX_COMMENT:
         raise _too_long()
     return comment.decode("utf-8")
+
+
+@contextmanager
+def opened(file: BinaryIO | Path) -> Iterator[Image.Image]:
+    """A gif or png opened by Pillow; a frame of a size beyond reason is Damaged too."""
+    from PIL import Image
+
+    try:
+        with Image.open(file, formats=["GIF", "PNG"]) as picture:
+            yield picture
+    except Image.DecompressionBombError as error:
+        raise Damaged from error
 
 
 def _whole_text(file: BinaryIO) -> str:

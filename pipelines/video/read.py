@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from pipelines.errors import UserError
-from pipelines.video.metadata import Damaged, check_whole, damaged, kind_of, picture_size
+from pipelines.video.metadata import Damaged, check_whole, damaged, kind_of, opened, picture_size
 
 
 @dataclass(frozen=True)
@@ -112,11 +112,9 @@ def _upright(frame: np.ndarray, degrees: float) -> np.ndarray:
 
 def _pictures(path: Path, kind: str, limits: Limits) -> tuple[np.ndarray, int]:
     """Frames of a gif or (animated) png; frames that the encoder merged because they are equal come back."""
-    from PIL import Image
-
     collector, durations = _Collector(path, limits), []
     collector.check_size(*picture_size(path, kind))
-    with Image.open(path, formats=["GIF", "PNG"]) as picture:
+    with opened(path) as picture:
         for index in count():
             try:
                 picture.seek(index)

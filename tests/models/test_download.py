@@ -99,7 +99,7 @@ def test_a_connection_lost_for_good_says_how_to_go_on(hub, hub_model, tmp_path, 
     while next(run).step < 1_000_000:
         pass
     hub.cuts, hub.status = 1, 503
-    with pytest.raises(NotAvailable, match="connection was lost: .* GB are here, start it again to go on"):
+    with pytest.raises(NotAvailable, match=r"connection was lost: .* GB are here, start it again to go on"):
         list(run)
 
 
@@ -115,7 +115,7 @@ def test_refusals_of_the_hub_in_one_sentence(hub, hub_model, tmp_path, status, w
 def test_a_full_disk_is_noticed_before_the_download(hub, hub_model, tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1_000_000))
-    with pytest.raises(UserError, match="does not fit on the disk: 0.3 GB are needed"):
+    with pytest.raises(UserError, match=r"does not fit on the disk: 0\.3 GB are needed"):
         list(download(hub_model, tmp_path / "tiny"))
 
 

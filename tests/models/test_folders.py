@@ -27,7 +27,7 @@ def test_a_sound_folder_passes(folder):
 def test_truncated_weights_are_named(folder, keep):
     path = folder / WEIGHTS
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(UserError, match="diffusion_pytorch_model.safetensors is damaged or incomplete") as caught:
+    with pytest.raises(UserError, match=r"diffusion_pytorch_model\.safetensors is damaged or incomplete") as caught:
         check_folder(folder)
     assert "\n" not in str(caught.value)
 
@@ -65,7 +65,7 @@ def test_trailing_bytes_are_refused(folder):
 
 def test_missing_index(folder):
     (folder / "model_index.json").unlink()
-    with pytest.raises(NotAvailable, match="no model_index.json"):
+    with pytest.raises(NotAvailable, match=r"no model_index\.json"):
         check_folder(folder)
 
 

@@ -41,9 +41,9 @@ def test_without_a_card_everything_runs_on_the_processor():
 
 
 def test_a_model_that_cannot_fit_is_refused_with_figures():
-    with pytest.raises(UserError, match=r"Wan needs about 14\.0 GB of memory and 8\.0 GB are free"):
+    with pytest.raises(UserError, match=r"Wan needs about 28\.0 GB of memory and 8\.0 GB are free"):
         check_fits("Wan", "cpu", 7 * GB, Memory(0, 8 * GB))
-    check_fits("Wan", "cpu", 7 * GB, Memory(0, 15 * GB))
+    check_fits("Wan", "cpu", 7 * GB, Memory(0, 30 * GB))
 
 
 @pytest.mark.parametrize("device", ["gpu", "cuda:99", "cuda:", "tpu", ""])

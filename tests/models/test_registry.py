@@ -41,7 +41,7 @@ def test_a_model_is_found_by_name_and_by_repository():
 
 @pytest.mark.parametrize("name", ["", "nothing", "playground", "a" * 500, "\0"])
 def test_an_unknown_name_lists_the_known_ones(name):
-    with pytest.raises(UserError, match="choose one of playground-wan, wan2.1-1.3b"):
+    with pytest.raises(UserError, match=r"choose one of playground-wan, wan2\.1-1\.3b"):
         entry(name)
 
 
@@ -55,7 +55,7 @@ def test_a_folder_becomes_an_entry(tmp_path):
 def test_folders_that_are_no_model(tmp_path):
     with pytest.raises(NotAvailable, match="no model folder at"):
         entry(str(tmp_path / "missing"))
-    with pytest.raises(NotAvailable, match="no model_index.json"):
+    with pytest.raises(NotAvailable, match=r"no model_index\.json"):
         entry(str(tmp_path))
     with pytest.raises(UserError, match="holds a FluxPipeline"):
         entry(str(write_model(tmp_path / "flux", pipeline="FluxPipeline")))
@@ -64,7 +64,7 @@ def test_folders_that_are_no_model(tmp_path):
 
 
 def test_a_listed_model_that_nothing_drives_says_so():
-    with pytest.raises(NotAvailable, match="LTX-Video 2B is listed but cannot do text-to-video in this version: choose one of playground-wan"):
+    with pytest.raises(NotAvailable, match="LTX-Video 2B is listed but cannot do text-to-video in this version: choose one of"):
         require(entry("ltx-video"))
     require(entry("playground-wan"))
 

@@ -44,7 +44,7 @@ def test_loads_once_and_shares(tmp_path):
 
 
 def test_the_least_recently_used_is_evicted_and_freed(tmp_path):
-    store = store_of(tmp_path, cache_bytes=5000)
+    store = store_of(tmp_path, cache_bytes=9000)
     paths = [path_of(tmp_path, name) for name in "abc"]
     gone = weakref.ref(store.get(paths[0]))
     store.get(paths[1]), store.get(paths[2])
@@ -53,7 +53,7 @@ def test_the_least_recently_used_is_evicted_and_freed(tmp_path):
 
 
 def test_a_model_in_use_is_never_evicted(tmp_path):
-    store = store_of(tmp_path, cache_bytes=2500)
+    store = store_of(tmp_path, cache_bytes=5000)
     paths = [path_of(tmp_path, name) for name in "abc"]
     with store.use(paths[0]) as used:
         store.get(paths[1])
@@ -106,7 +106,7 @@ def test_a_folder_that_the_loader_cannot_use_is_one_sentence(tmp_path):
     def loader(folder, device, placement):
         raise KeyError("attention\nheads")
 
-    with pytest.raises(UserError, match="cannot be loaded from .*, get the model again .KeyError") as caught:
+    with pytest.raises(UserError, match=r"cannot be loaded from .*, get the model again .KeyError") as caught:
         store_of(tmp_path, loader).get(path_of(tmp_path))
     assert "\n" not in str(caught.value)
 
@@ -178,7 +178,7 @@ def test_a_model_too_large_for_the_machine_is_refused_before_it_is_loaded(tmp_pa
     loads = []
     store = store_of(tmp_path, lambda *arguments: loads.append(arguments))
     monkeypatch.setattr("pipelines.models.placement.BYTES_PER_WEIGHT", {"cpu": 1e12})
-    with pytest.raises(UserError, match="needs about .* GB of memory and .* GB are free"):
+    with pytest.raises(UserError, match=r"needs about .* GB of memory and .* GB are free"):
         store.get(path_of(tmp_path))
     assert not loads
 

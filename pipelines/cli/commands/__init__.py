@@ -1,0 +1,1 @@
+"""One file per command: a module here with a `COMMAND` is on the command line."""
