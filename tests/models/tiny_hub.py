@@ -62,12 +62,23 @@ class TinyHub:
                 elif path.startswith(f"/api/models/{hub.repo}"):
                     self._send(200, json.dumps(hub.info()).encode())
                 elif path.startswith(f"/{hub.repo}/resolve/{COMMIT}/"):
-                    self._file(path.split(COMMIT + "/", 1)[1])
+                    self._resolve(path.split(COMMIT + "/", 1)[1])
+                elif path.startswith("/storage/"):
+                    self._file(path.removeprefix("/storage/"))
                 else:
                     self._send(404, b"{}")
 
-            def _send(self, code, body):
+            def _resolve(self, name):
+                """Small files come directly, large ones by way of a redirect, as from the real hub."""
+                if name.endswith(".safetensors"):
+                    self._send(302, b"", Location=f"{hub.url}/storage/{name}")
+                else:
+                    self._file(name)
+
+            def _send(self, code, body, **headers):
                 self.send_response(code)
+                for header, value in headers.items():
+                    self.send_header(header, value)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
