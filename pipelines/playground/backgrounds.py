@@ -6,7 +6,7 @@ Coordinates: x right and y up in half frame heights, the frame at rest spans y i
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -32,6 +32,10 @@ class View:
     zoom: Array
     pixel: float
     seed: int
+
+    def first(self) -> View:
+        """The first frame alone: all there is to paint when the camera rests."""
+        return replace(self, x=self.x[:1], y=self.y[:1], shift=self.shift[:1], zoom=self.zoom[:1])
 
     def layer(self, depth: float) -> tuple[Array, Array]:
         """World coordinates of a layer; `depth` 0 is infinitely far, 1 is where the subject is."""

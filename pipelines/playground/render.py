@@ -45,7 +45,7 @@ class Rendering:
 def render(scene: Scene, frames: int = 17, height: int = 64, width: int = 64) -> Rendering:
     """Draw `scene` with `frames` frames of `height` x `width` pixels; pure, the same scene gives the same pixels."""
     view = _view(scene, frames, height, width)
-    canvas = PAINTERS[scene.background](view)
+    canvas = PAINTERS[scene.background](view.first() if scene.camera == "static" else view)
     layers = [_Layer.of(toy, view, frames, width / height) for toy in scene.subjects]
     for layer in layers:
         canvas = over(canvas, (0, 0, 0), layer.shadow)
@@ -84,7 +84,7 @@ class _Layer:
         size = (toy.size * view.zoom[:, 0, 0])[:, None] * pose.stretch
         local = _to_local(view.x, view.y, pose, size, aspect)
         distance = OUTLINES[toy.shape](local[..., 0], local[..., 1]).astype(np.float32)
-        scale = size.mean(1)[:, None, None]
+        scale = size.mean(1)[:, None, None].astype(np.float32)
         coverage = np.clip(0.5 - distance * scale / (1.5 * view.pixel), 0, 1)
         return _Layer(coverage, _shadow(view, pose, size, aspect), _shade(toy, local, distance), local, pose, size, aspect)
 

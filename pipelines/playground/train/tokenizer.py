@@ -1,0 +1,35 @@
+"""The tokenizer of the playground: a Unigram model whose pieces are the world's words, with letters for all others."""
+
+from __future__ import annotations
+
+import string
+from collections import Counter
+
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+from transformers import PreTrainedTokenizerFast
+
+from pipelines.playground.scene import caption, sample_scene
+
+MAX_TOKENS = 64
+SPACE = "\u2581"
+
+
+def world_words(captions: int = 4000) -> Counter[str]:
+    """Words of the captions of training seeds with their counts, punctuation removed."""
+    sentences = (caption(sample_scene(seed)) for seed in range(captions))
+    return Counter(word.strip(",.") for sentence in sentences for word in sentence.split())
+
+
+def new_tokenizer() -> PreTrainedTokenizerFast:
+    """A tokenizer in T5's conventions: one piece for each word of the world; others fall apart into letters, so none is refused."""
+    letters = string.ascii_lowercase + string.digits + ".,;:!?'\"()-&/"
+    pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)]
+    pieces += [(SPACE + word, -3.0) for word in sorted(world_words())]
+    pieces += [(SPACE, -8.0), *((letter, -9.0) for letter in letters)]
+    core = Tokenizer(models.Unigram(pieces, unk_id=2))
+    core.normalizer = normalizers.Lowercase()
+    core.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace(SPACE, prepend_scheme="always")])
+    core.decoder = decoders.Metaspace(SPACE, prepend_scheme="always")
+    core.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    special = {"pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
+    return PreTrainedTokenizerFast(tokenizer_object=core, model_max_length=MAX_TOKENS, padding_side="right", **special)
