@@ -17,7 +17,7 @@ from studio.jobs.desk import Desk
 from studio.jobs.job import Entry, request_of
 from studio.jobs.sentences import NO_RESULT, sentence
 
-NICENESS = 10
+NICENESS = 5  # the page answers in milliseconds beside it; at 10 a busy browser on the same machine would starve the run
 log = logging.getLogger("likeness.jobs")
 Run = Callable[[Request], Iterator[Event]]
 
