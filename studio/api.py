@@ -79,7 +79,11 @@ class Api:
     def model(self, one: ModelEntry) -> dict[str, Any]:
         """What the page shows of a model."""
         names = ("name", "title", "licence", "bytes", "description", "size_multiple", "min_size", "max_size")
-        return {name: getattr(one, name) for name in names} | {"defaults": one.defaults(), "on_disk": self.store.folder(one) is not None}
+        return {name: getattr(one, name) for name in names} | {
+            "defaults": one.defaults(),
+            "on_disk": self.store.folder(one) is not None,
+            "downloadable": one.repo is not None,
+        }
 
     async def estimate(self, web: WebRequest) -> dict[str, Any]:
         return await run_in_threadpool(self._estimate, await _body(web))

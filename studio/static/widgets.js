@@ -37,7 +37,7 @@ class ModelCard extends FormPart {
   show({ estimate }) {
     const model = estimate?.model;
     if (!model) return;
-    const where = model.on_disk ? '<b class="lk-here">On disk</b>' : "<b>To download</b>";
+    const where = model.on_disk ? '<b class="lk-here">On disk</b>' : `<b>${model.downloadable ? "To download" : "Not on disk"}</b>`;
     this.innerHTML = `<p>${escape(model.description)}</p><p class="lk-facts"><span>${where}</span><span>${bytes(model.bytes)}</span><span>${escape(model.licence)}</span></p>`;
   }
 }

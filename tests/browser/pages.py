@@ -1,0 +1,44 @@
+"""What a person does on the page, in their words."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Locator, Page
+
+STAGE = "likeness-stage"
+PROBLEM = ".lk-problem"
+
+
+def write(page: Page, setting: str, value: object) -> None:
+    """Type a setting's value and leave the field."""
+    field = page.locator(f".lk-{setting} textarea, .lk-{setting} input:not([type=range])").first
+    field.fill(str(value))
+    field.press("Tab")
+
+
+def value_of(page: Page, setting: str) -> str:
+    return page.locator(f".lk-{setting} textarea, .lk-{setting} input:not([type=range])").first.input_value()
+
+
+def generate(page: Page, prompt: str, **settings: object) -> None:
+    for name, value in {"prompt": prompt, **settings}.items():
+        write(page, name, value)
+    page.locator(".lk-generate").click()
+
+
+def wait_for_state(page: Page, state: str, seconds: float = 60.0) -> None:
+    page.wait_for_selector(f"{STAGE}[data-state={state}]", timeout=1000 * seconds)
+
+
+def cards(page: Page) -> Locator:
+    """The visitor's clips in the strip, newest first."""
+    return page.locator(".lk-view likeness-clips li")
+
+
+def job_ids(page: Page) -> list[str]:
+    return [card.get_attribute("data-job") for card in cards(page).all()]
+
+
+def one_sentence(text: str) -> bool:
+    """Whether a message is what a person should read: one sentence, no machine talk."""
+    text = text.strip()
+    return text.endswith(".") and "\n" not in text and "Traceback" not in text and "Error" not in text
