@@ -115,7 +115,7 @@ def test_a_row_or_folder_that_makes_no_sense_harms_nothing_else(open_jobs, tmp_p
 
 def test_a_home_that_is_no_folder_is_one_sentence(tmp_path):
     (tmp_path / "home").write_text("a file")
-    with pytest.raises(UserError, match="cannot write to its folder .*--home"):
+    with pytest.raises(UserError, match=r"cannot write to its folder .*--home"):
         Jobs(tmp_path / "home", list)
 
 
