@@ -67,7 +67,7 @@ def _flags() -> argparse.Namespace:
     parser.add_argument("--frames", type=int, default=17)
     parser.add_argument("--size", type=int, default=64, help="height and width in pixels")
     parser.add_argument("--batch", type=int, default=16, help="clips per step of the transformer")
-    parser.add_argument("--compile", action=argparse.BooleanOptionalAction, default=False, help="torch.compile the transformer's loss")
+    parser.add_argument("--compile", action=argparse.BooleanOptionalAction, default=False, help="compile the transformer's blocks")
     parser.add_argument("--work", type=Path, default=Path("training"), help="folder for caches and checkpoints")
     parser.add_argument("--out", type=Path, help="folder of the finished model (default: its place in assets/models)")
     return parser.parse_args()

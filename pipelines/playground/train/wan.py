@@ -32,6 +32,9 @@ TRANSFORMER = {
 SAMPLING_SHIFT = 3.0
 """Flow shift of the sampler, that of Wan2.1 at its smaller size."""
 
+PEAK = 7e-4
+"""Highest learning rate."""
+
 TRAINING_SHIFT = 2.0
 """Shift of the noise levels drawn in training: half of them lie above 2/3."""
 
@@ -120,19 +123,20 @@ def train_wan(
     tokenizer = new_tokenizer()
     model = TextAndVideo(len(tokenizer)).to(device)
     average = Average(model, decay=0.998)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=8e-4, betas=(0.9, 0.95), weight_decay=0.01)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=PEAK, betas=(0.9, 0.95), weight_decay=0.01)
     run = Run(folder, "wan", {"model": model, "average": average, "optimiser": optimiser}, budget, seed, resume)
-    loss_function = torch.compile(flow_loss, dynamic=False) if compiled else flow_loss
+    if compiled:
+        model.transformer.compile_repeated_blocks(dynamic=False)
 
     def update(step: int, progress: float) -> float:
         for group in optimiser.param_groups:
-            group["lr"] = warm_then_cosine(progress, step, peak=8e-4, warm_steps=100)
+            group["lr"] = warm_then_cosine(progress, step, peak=PEAK, warm_steps=100)
         single = step % 6 == 5
         latents, words = world.batch(seed, step, size * 4 if single else size, single)
         tokens = tokenizer(words, padding="max_length", max_length=MAX_TOKENS, truncation=True, return_tensors="pt")
         noise, sigma = torch.randn(latents.shape), draw_levels(len(latents))
         parts = (part.to(device) for part in (latents, noise, sigma, tokens.input_ids, tokens.attention_mask))
-        loss = loss_function(model, *parts)
+        loss = flow_loss(model, *parts)
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
