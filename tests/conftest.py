@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import pytest
@@ -23,20 +24,36 @@ def tiny_cogvideox_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save(tiny_cogvideox(), tmp_path_factory.mktemp("models") / "tiny-cogvideox")
 
 
-@pytest.fixture
-def wan(tiny_wan_folder: Path):
-    """A freshly loaded tiny Wan backbone."""
+@pytest.fixture(scope="session")
+def loaded(tiny_wan_folder: Path, tiny_cogvideox_folder: Path) -> dict[str, object]:
+    """Both backbones, loaded once; tests get copies."""
+    from pipelines.backbones.cogvideox import CogVideoXBackbone
     from pipelines.backbones.wan import WanBackbone
 
-    return WanBackbone.load(tiny_wan_folder)
+    return {"wan": WanBackbone.load(tiny_wan_folder), "cogvideox": CogVideoXBackbone.load(tiny_cogvideox_folder)}
 
 
 @pytest.fixture
-def cogvideox(tiny_cogvideox_folder: Path):
-    """A freshly loaded tiny CogVideoX backbone."""
-    from pipelines.backbones.cogvideox import CogVideoXBackbone
+def one_thread():
+    """Tiny tensors are quickest on one thread: several only wait for each other."""
+    import torch
 
-    return CogVideoXBackbone.load(tiny_cogvideox_folder)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def wan(loaded, one_thread):
+    """A tiny Wan backbone of the test's own."""
+    return copy.deepcopy(loaded["wan"])
+
+
+@pytest.fixture
+def cogvideox(loaded, one_thread):
+    """A tiny CogVideoX backbone of the test's own."""
+    return copy.deepcopy(loaded["cogvideox"])
 
 
 @pytest.fixture(params=["wan", "cogvideox"])

@@ -19,7 +19,7 @@ from diffusers import (
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast, T5Config, T5EncoderModel, UMT5Config, UMT5EncoderModel
 
-WORDS = "a red blue green ball cube star rolls spins over the grass snow sea".split()
+WORDS = ["a", "red", "blue", "green", "ball", "cube", "star", "rolls", "spins", "over", "the", "grass", "snow", "sea"]
 TEXT = 16  # text tokens
 DIM = 32
 

@@ -142,7 +142,7 @@ def test_damaged_folders_are_named_in_one_sentence(tiny_wan_folder, tmp_path):
 def test_models_of_later_versions_are_refused():
     pipeline = tiny_wan()
     pipeline.register_to_config(expand_timesteps=True)
-    with pytest.raises(NotAvailable, match="Wan2.2"):
+    with pytest.raises(NotAvailable, match=r"Wan2\.2"):
         WanBackbone(pipeline)
 
 
