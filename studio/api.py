@@ -81,6 +81,7 @@ class Api:
         names = ("name", "title", "licence", "bytes", "description", "size_multiple", "min_size", "max_size")
         return {name: getattr(one, name) for name in names} | {
             "defaults": one.defaults(),
+            "limits": {"frames": {"minimum": 1, "maximum": one.max_frames, "step": one.frame_step}},
             "on_disk": self.store.folder(one) is not None,
             "downloadable": one.repo is not None,
         }

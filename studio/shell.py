@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import threading
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ from studio.panels.library import library_panel
 from studio.theme import theme
 
 DEFAULT_MODEL = VideoRequest.model_fields["model"].default
+HOUR = 3600
 STATIC = Path(__file__).parent / "static"
 ICON = ROOT / "assets" / "icons" / "likeness.svg"
 STYLES = "\n".join(f'<link rel="stylesheet" href="studio/static/{name}.css">' for name in ("fonts", "look", "form", "stage", "clips"))
@@ -34,7 +37,6 @@ HEAD = f"""<script>window.likenessReady = new Promise((done) => {{ window.likene
 <meta name="description" content="Likeness, a video studio">
 {STYLES}
 <script type="module" src="studio/static/studio.js"></script>"""
-
 
 log = logging.getLogger("likeness.studio")
 
@@ -48,24 +50,35 @@ class Studio:
     store: Any
 
     def launch(self, **options: Any) -> str:
-        """Start the worker and the web server; returns the address. `options` are gradio's (server_name, server_port, share)."""
+        """Start the web server and the worker; returns the address. Raises UserError when it cannot listen.
+
+        `options` are gradio's: server_name, server_port, share, inbrowser.
+        """
+        try:
+            with redirect_stdout(io.StringIO()):  # gradio explains a missing public link in ten lines; app.py says it in one
+                _, address, _ = self.page.launch(**self._options(), **options)
+        except OSError as error:
+            why = error.strerror or "the port is taken"
+            raise UserError(f"The studio cannot listen there ({why}); choose another --port or --host.") from error
         self.jobs.start()
-        _, address, _ = self.page.launch(
-            theme=theme(),
-            head=HEAD,
-            favicon_path=ICON,
-            footer_links=[],
-            run_history=False,
-            enable_monitoring=False,
-            ssr_mode=False,
-            mcp_server=False,
-            max_file_size="256mb",
-            app_kwargs=self.app_kwargs(),
-            prevent_thread_lock=True,
-            quiet=True,
-            **options,
-        )
         return address
+
+    def _options(self) -> dict[str, Any]:
+        """Look and behaviour of the page, whatever the address."""
+        return {
+            "theme": theme(),
+            "head": HEAD,
+            "favicon_path": ICON,
+            "footer_links": [],
+            "run_history": False,
+            "enable_monitoring": False,
+            "ssr_mode": False,
+            "mcp_server": False,
+            "max_file_size": "256mb",
+            "app_kwargs": self.app_kwargs(),
+            "prevent_thread_lock": True,
+            "quiet": True,
+        }
 
     def app_kwargs(self) -> dict[str, Any]:
         """For the web application: our routes, which win over gradio's, and the visitor cookie."""
@@ -114,7 +127,7 @@ def build(home: Path | None = None) -> Studio:
 
 def _page() -> gr.Blocks:
     models = [(one.title, one.name) for one in entries() if TEXT_TO_VIDEO in one.can]
-    with gr.Blocks(title="Likeness", fill_width=True, analytics_enabled=False) as page:
+    with gr.Blocks(title="Likeness", fill_width=True, analytics_enabled=False, delete_cache=(HOUR, 24 * HOUR)) as page:
         element("likeness-header", _header())
         with gr.Tabs(elem_classes="lk-tabs"):
             with gr.Tab("Generate", id="generate"):

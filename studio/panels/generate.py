@@ -36,7 +36,7 @@ def generate_panel(page: gr.Blocks, models: Sequence[Choice]) -> None:
 
 def _controls(form: Form) -> None:
     method = form.kind.method
-    form.place("prompt", placeholder="A lighthouse in the rain, the camera pans left", info=None)
+    form.place("prompt", placeholder="A red ball bounces in a meadow, the camera zooms in", info=None)
     examples = "".join(_CHIP.format(prompt=escape(prompt), name=escape(name)) for name, prompt in EXAMPLES.items())
     element("likeness-examples", examples, method=method)
     with gr.Column(elem_classes="lk-group"):

@@ -13,9 +13,22 @@ class Clips extends HTMLElement {
     this.addEventListener("click", (event) => this.act(event.target.closest("[data-do]")));
     this.addEventListener("keydown", (event) => this.walk(event));
     this.leave = subscribe(() => this.show());
+    document.addEventListener("likeness-preview", this.develop);
   }
 
-  disconnectedCallback() { this.leave?.(); }
+  disconnectedCallback() {
+    this.leave?.();
+    document.removeEventListener("likeness-preview", this.develop);
+  }
+
+  // The card shows what the screen shows, out of the browser's memory: no second request.
+  develop = ({ detail: { id, source } }) => {
+    const place = this.cards.get(id)?.querySelector(".lk-blank");
+    if (!place) return;
+    if (place.firstChild?.tagName !== "IMG") place.replaceChildren(new Image());
+    place.firstChild.alt = "";
+    place.firstChild.src = source;
+  };
 
   act(part) {
     if (!part) return;

@@ -18,6 +18,18 @@ export function watch(listener) {
   return () => listeners.delete(listener);
 }
 
+let models = []; // what the studio offers, with each model's defaults and limits
+
+async function loadModels() {
+  if (!models.length) models = (await call("studio/models")).models ?? [];
+}
+
+// Values in the order of the widgets; a slider whose range depends on the model gets that range along with its value.
+function handOver(own, names) {
+  const limits = models.find((model) => model.name === own.values.model)?.limits ?? {};
+  return names.map((name) => (limits[name] ? { __type__: "update", ...limits[name], value: own.values[name] } : own.values[name]));
+}
+
 const announce = (method) => listeners.forEach((listener) => listener(method, form(method)));
 const together = (names, values) => Object.fromEntries(names.map((name, index) => [name, values[index]]));
 
@@ -41,13 +53,15 @@ export function changed(method, names, values) {
 }
 
 // The values a page starts with: what the visitor left, on top of the defaults.
-export function start(method, names, values) {
+export async function start(method, names, values) {
   const kept = recall(`form.${method}`) ?? {};
   const first = { ...together(names, values), ...Object.fromEntries(names.filter((name) => name in kept).map((name) => [name, kept[name]])) };
-  form(method).values = first;
+  const own = form(method);
+  own.values = first;
   ask(method);
   announce(method);
-  return names.map((name) => first[name]);
+  await loadModels();
+  return handOver(own, names);
 }
 
 export function take(method, names) {
@@ -55,7 +69,7 @@ export function take(method, names) {
   own.values = { ...own.values, ...own.pending };
   own.pending = {};
   changed(method, names, names.map((name) => own.values[name]));
-  return names.map((name) => own.values[name]);
+  return handOver(own, names);
 }
 
 export function fill(method, settings) {
@@ -77,8 +91,8 @@ export async function send(method, names, values) {
 
 // A new model brings its own size, length and steps.
 export async function chooseModel(method, name) {
-  const answer = await call("studio/models");
-  const model = answer.models?.find((entry) => entry.name === name);
+  await loadModels();
+  const model = models.find((entry) => entry.name === name);
   if (model) fill(method, { model: name, ...model.defaults });
 }
 

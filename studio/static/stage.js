@@ -74,6 +74,7 @@ class Stage extends HTMLElement {
       this.version = version;
       const place = this.querySelector("[data-part=picture]");
       if (place?.dataset.job === job.id) place.replaceChildren(glow(next.src), next);
+      document.dispatchEvent(new CustomEvent("likeness-preview", { detail: { id: job.id, source: next.src } }));
     };
     next.src = `${media(job.id, "preview.webp")}?v=${job.preview_version}`;
   }

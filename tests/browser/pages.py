@@ -6,6 +6,8 @@ from playwright.sync_api import Locator, Page
 
 STAGE = "likeness-stage"
 PROBLEM = ".lk-problem"
+QUICK = {"steps": 2, "frames": 5}
+LONG = {"steps": 60, "frames": 33, "width": 96, "height": 96}  # draws for many seconds
 
 
 def write(page: Page, setting: str, value: object) -> None:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pages import PROBLEM, cards, generate, one_sentence, value_of, wait_for_state, write
+from pages import PROBLEM, QUICK, cards, generate, one_sentence, value_of, wait_for_state, write
 from playwright.sync_api import expect
 
 PROMPT = "a red ball bounces in a meadow"
@@ -41,7 +41,7 @@ def test_sizes_and_lengths_are_snapped_with_a_note_before_generating(visit):
 
 def test_unknown_words_are_drawn_all_the_same(visit):
     page = visit()
-    generate(page, "zxqv ドラゴン 🐉 <script>alert(1)</script>", steps=2, frames=5)
+    generate(page, "zxqv ドラゴン 🐉 <script>alert(1)</script>", **QUICK)
     wait_for_state(page, "done")
     assert "<script>" in page.locator(".lk-caption .lk-words").inner_text()
 
@@ -57,3 +57,16 @@ def test_a_file_that_is_no_clip_of_ours_restores_nothing(visit, tmp_path: Path):
         expect(toasts).to_have_count(count)
         assert one_sentence(toasts.last.inner_text())
     assert value_of(page, "prompt") == PROMPT
+
+
+def test_a_text_file_dropped_anywhere_on_the_page_is_refused(visit):
+    page = visit()
+    page.evaluate(
+        """() => {
+            const dataTransfer = new DataTransfer();
+            dataTransfer.items.add(new File(["just some words"], "holiday.mp4", { type: "video/mp4" }));
+            document.body.dispatchEvent(new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true }));
+        }"""
+    )
+    expect(page.locator(".lk-toast.bad")).to_have_count(1)
+    assert one_sentence(page.locator(".lk-toast.bad").inner_text())

@@ -3,7 +3,7 @@
 import time
 from pathlib import Path
 
-from pages import STAGE, cards, generate, job_ids, value_of, wait_for_state, write
+from pages import LONG, QUICK, STAGE, cards, generate, job_ids, value_of, wait_for_state, write
 from playwright.sync_api import expect
 
 PROMPT = "a red ball bounces in a meadow"
@@ -45,7 +45,7 @@ def job(page, index: int = 0) -> dict:
 
 def test_a_finished_clip_is_saved_reused_and_restored(visit, tmp_path: Path):
     page = visit()
-    generate(page, PROMPT, steps=2, frames=5)
+    generate(page, PROMPT, **QUICK)
     wait_for_state(page, "done")
     seed = job(page)["seed"]
     saved = {}
@@ -68,7 +68,7 @@ def test_a_finished_clip_is_saved_reused_and_restored(visit, tmp_path: Path):
 
 def test_a_reload_finds_the_running_job_again(visit):
     page = visit()
-    generate(page, PROMPT, steps=150)
+    generate(page, PROMPT, **LONG)
     page.wait_for_selector("img.lk-preview")
     page.reload()
     wait_for_state(page, "running")
@@ -79,9 +79,9 @@ def test_a_reload_finds_the_running_job_again(visit):
 
 def test_stop_takes_effect_and_the_next_job_runs(visit):
     page = visit()
-    generate(page, PROMPT, steps=150)
+    generate(page, PROMPT, **LONG)
     page.wait_for_selector("img.lk-preview")
-    generate(page, "a blue cube falls in the snow", steps=2, frames=5)
+    generate(page, "a blue cube falls in the snow", **QUICK)
     expect(cards(page)).to_have_count(2)
     cards(page).nth(1).locator("[data-do=open]").click()
     wait_for_state(page, "running")
@@ -95,7 +95,7 @@ def test_stop_takes_effect_and_the_next_job_runs(visit):
 
 def test_a_deleted_clip_can_be_brought_back(visit):
     page = visit()
-    generate(page, PROMPT, steps=2, frames=5)
+    generate(page, PROMPT, **QUICK)
     wait_for_state(page, "done")
     page.locator(f"{STAGE} [data-do=delete]").click()
     expect(cards(page)).to_have_count(0)

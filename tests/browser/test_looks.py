@@ -43,13 +43,15 @@ def test_the_theme_can_be_chosen_and_stays(visit):
     expect(page.locator("body")).to_have_class("dark")
 
 
+NAMELESS = """() => [...document.querySelectorAll("button, input, textarea, a[href]")]
+    .filter((one) => one.checkVisibility({ visibilityProperty: true }))
+    .filter((one) => !(one.innerText?.trim() || one.ariaLabel || one.title || one.labels?.length))
+    .map((one) => one.outerHTML.slice(0, 120))"""
+
+
 def test_everything_that_can_be_pressed_has_a_name_and_shows_focus(visit):
     page = visit()
-    nameless = page.evaluate(
-        """() => [...document.querySelectorAll("button, input, textarea, a[href]")]
-            .filter((one) => one.offsetParent && !(one.innerText?.trim() || one.ariaLabel || one.title || one.labels?.length))
-            .map((one) => one.outerHTML.slice(0, 120))"""
-    )
+    nameless = page.evaluate(NAMELESS)
     assert nameless == []
     page.locator(".lk-prompt textarea").focus()
     page.keyboard.press("Tab")
