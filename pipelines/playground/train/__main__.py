@@ -31,8 +31,21 @@ def vae(flags: argparse.Namespace, device: str, clips: WorldClips) -> None:
     model.save_pretrained(flags.work / "vae" / "model")
 
 
+def decoder(flags: argparse.Namespace, device: str, clips: WorldClips) -> None:
+    """More training of the decoder in WORK/vae/model, into WORK/vae/refined; the latents stay as they are."""
+    from diffusers import AutoencoderKLWan
+
+    from pipelines.playground.train.vae import train_decoder
+
+    model = AutoencoderKLWan.from_pretrained(flags.work / "vae" / "model").to(device)
+    train_decoder(model, clips, flags.work / "vae", Budget(flags.minutes, flags.steps), device, flags.resume, flags.seed)
+    model.save_pretrained(flags.work / "vae" / "refined")
+
+
 def wan(flags: argparse.Namespace, device: str, clips: WorldClips) -> None:
     """Text encoder and transformer on the latents of WORK/vae/model; the whole pipeline goes to OUT."""
+    from diffusers import AutoencoderKLWan
+
     from pipelines.playground.train.export import export, sample_sheet
     from pipelines.playground.train.wan import train_wan
 
@@ -40,12 +53,15 @@ def wan(flags: argparse.Namespace, device: str, clips: WorldClips) -> None:
     pipeline = train_wan(
         clips, flags.work / "wan", flags.work / "vae" / "model", budget, device, flags.resume, flags.seed, flags.compile, flags.batch
     ).to("cpu")
+    refined = flags.work / "vae" / "refined"
+    if refined.exists():
+        pipeline.vae = AutoencoderKLWan.from_pretrained(refined).eval()
     out = flags.out or ROOT / "assets" / "models" / "playground-wan"
     export(pipeline, out, clips, _recipe(flags, device))
     sample_sheet(pipeline, flags.work / "wan" / "samples.png", flags.size, flags.frames)
 
 
-RECIPES = {"vae": vae, "wan": wan}
+RECIPES = {"vae": vae, "decoder": decoder, "wan": wan}
 
 
 def _recipe(flags: argparse.Namespace, device: str) -> dict:

@@ -93,12 +93,16 @@ def _newest_tap(convolution: WanCausalConv3d, x: torch.Tensor, cache_x: torch.Te
 
 
 def loss_of(vae: AutoencoderKLWan, clips: torch.Tensor) -> torch.Tensor:
-    """Reconstruction loss of (B, 3, T, H, W) clips in [-1, 1]: MSE + 0.1 L1 + 0.05 gradient L1, and a bound on latent energy."""
+    """Reconstruction loss of (B, 3, T, H, W) clips in [-1, 1], and a bound on latent energy."""
     latents = vae.encode(clips).latent_dist.mode()
     rebuilt = vae.decode(latents + 0.02 * torch.randn_like(latents)).sample
+    return picture_loss(rebuilt, clips) + 0.1 * F.relu(latents.pow(2).mean() - 1)
+
+
+def picture_loss(rebuilt: torch.Tensor, clips: torch.Tensor) -> torch.Tensor:
+    """MSE + 0.1 L1 + 0.05 L1 of the spatial differences."""
     edges = sum(F.l1_loss(rebuilt.diff(dim=axis), clips.diff(dim=axis)) for axis in (-1, -2))
-    energy = F.relu(latents.pow(2).mean() - 1)
-    return F.mse_loss(rebuilt, clips) + 0.1 * F.l1_loss(rebuilt, clips) + 0.05 * edges + 0.1 * energy
+    return F.mse_loss(rebuilt, clips) + 0.1 * F.l1_loss(rebuilt, clips) + 0.05 * edges
 
 
 def train_vae(clips: WorldClips, folder: Path, budget: Budget, device: str, resume: bool = True, seed: int = 0) -> AutoencoderKLWan:
@@ -130,6 +134,30 @@ def _phase(vae, clips, folder, name, budget, device, resume, seed, peak, single)
             loss = loss_of(vae, batch(clips, seed, step, 12 if alone else 2, alone).to(device))
             optimiser.zero_grad()
             loss.backward()
+        nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
+        optimiser.step()
+        return loss.item()
+
+    run.loop(update)
+
+
+def train_decoder(vae: AutoencoderKLWan, clips: WorldClips, folder: Path, budget: Budget, device: str, resume: bool, seed: int = 0) -> None:
+    """Train the decoder alone, in place: latents stay as they are, so a transformer may learn on them at the same time."""
+    vae.requires_grad_(False)
+    parts = [vae.post_quant_conv.requires_grad_(True), vae.decoder.requires_grad_(True)]
+    optimiser = torch.optim.AdamW([p for part in parts for p in part.parameters()], lr=4e-4, betas=(0.9, 0.95), weight_decay=0.0)
+    run = Run(folder, "vae-decoder", {"model": vae, "optimiser": optimiser}, budget, seed, resume)
+
+    def update(step: int, progress: float) -> float:
+        for group in optimiser.param_groups:
+            group["lr"] = warm_then_cosine(progress, step, peak=4e-4)
+        frames = batch(clips, seed, step, 2, False).to(device)
+        with torch.no_grad():
+            latents = vae.encode(frames).latent_dist.mode()
+        rebuilt = vae.decode(latents + 0.02 * torch.randn_like(latents)).sample
+        loss = picture_loss(rebuilt, frames)
+        optimiser.zero_grad()
+        loss.backward()
         nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
         optimiser.step()
         return loss.item()
