@@ -115,7 +115,9 @@ class VideoRequest(Request):
     frames: int = setting(17, label="Frames", help="Length of the clip; snapped to 4k + 1.", ge=1, le=257, slider=(1, 49), step=4)
     fps: int = setting(8, label="Frames per second", unit="fps", advanced=True, help="Playback speed of the file.", ge=1, le=60)
     steps: int = setting(20, label="Steps", help="More steps take longer and draw more carefully.", ge=1, le=200, slider=(1, 60))
-    guidance: float = setting(4.0, label="Guidance", help="How strongly the prompt steers; 1 switches guidance off.", ge=1, le=30, step=0.1, slider=(1, 15))
+    guidance: float = setting(
+        4.0, label="Guidance", help="How strongly the prompt steers; 1 switches guidance off.", ge=1, le=30, step=0.1, slider=(1, 15)
+    )
 
     def with_seed(self) -> Self:
         """The same request with -1 replaced by a freshly drawn seed."""

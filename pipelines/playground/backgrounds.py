@@ -129,7 +129,7 @@ def city(view: View) -> Array:
     canvas = _sky(view, (0.98, 0.66, 0.48), (0.30, 0.24, 0.50))
     for depth, spacing, colour, base in ((0.25, 0.34, (0.42, 0.32, 0.50), 0.35), (0.55, 0.52, (0.22, 0.20, 0.34), 0.15)):
         x, y = view.layer(depth)
-        offset, a, b = cells(x, spacing, view.seed + int(depth * 100))
+        offset, a, _ = cells(x, spacing, view.seed + int(depth * 100))
         tower = np.maximum(np.abs(offset) - spacing * 0.42, y - (base + 0.6 * a - 0.3))
         canvas = over(canvas, colour, view.inside(tower))
         pane = np.maximum(np.abs((offset + 5) % 0.11 - 0.055) - 0.028, np.abs((y + 5) % 0.15 - 0.075) - 0.04)
@@ -189,7 +189,7 @@ def mountains(view: View) -> Array:
     canvas = _clouds(view, _sky(view, (0.99, 0.82, 0.74), (0.50, 0.62, 0.86)), (1.0, 0.93, 0.90), 0.7)
     for depth, spacing, rock, top in ((0.2, 1.0, (0.54, 0.53, 0.68), 0.62), (0.4, 1.35, (0.40, 0.42, 0.56), 0.4)):
         x, y = view.layer(depth)
-        offset, a, b = cells(x, spacing, view.seed + int(depth * 50))
+        offset, a, _ = cells(x, spacing, view.seed + int(depth * 50))
         peak = top * (0.75 + 0.4 * a)
         slope = y - peak + np.abs(offset) * 1.5
         shade = np.asarray(rock, np.float32) * (1.0 + 0.18 * np.sign(-offset))[..., None]

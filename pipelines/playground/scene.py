@@ -8,7 +8,7 @@ import numpy as np
 
 from pipelines.playground.vocabulary import CAMERAS, COLOURS, MOTIONS, OPENINGS, PATTERNS, PLACES, SHAPES
 
-TRAIN_SEEDS = range(0, 1_000_000)
+TRAIN_SEEDS = range(1_000_000)
 """Seeds that models may be trained and tuned on."""
 
 HELD_OUT_SEEDS = range(1_000_000, 1_100_000)

@@ -28,7 +28,8 @@ def new_tokenizer() -> PreTrainedTokenizerFast:
     pieces += [(SPACE, -8.0), *((letter, -9.0) for letter in letters)]
     core = Tokenizer(models.Unigram(pieces, unk_id=2))
     core.normalizer = normalizers.Lowercase()
-    core.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace(SPACE, prepend_scheme="always")])
+    spaced = pre_tokenizers.Metaspace(SPACE, prepend_scheme="always")
+    core.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), spaced])
     core.decoder = decoders.Metaspace(SPACE, prepend_scheme="always")
     core.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
     special = {"pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
