@@ -29,7 +29,7 @@ def test_methods_are_registered_under_their_name(kind):
 
 
 def test_text_and_back():
-    request = Generate.read({"prompt": "a \"red\" cube\n\u2028 立方体", "seed": MAX_SEED, "guidance": 4.5})
+    request = Generate.read({"prompt": 'a "red" cube\n\u2028 立方体', "seed": MAX_SEED, "guidance": 4.5})
     assert Request.from_json(request.to_json()) == request
     assert type(Request.from_json(request.to_json())) is Generate
 

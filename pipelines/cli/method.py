@@ -31,6 +31,7 @@ def _add_arguments(kind: type[Request], parser: argparse.ArgumentParser) -> None
     parser.add_argument("--overwrite", action="store_true", help="replace the file of --out if it exists")
     parser.add_argument("--previews", metavar="FOLDER", help="save every preview there, as png or npz")
     parser.add_argument("--json", action="store_true", help="print every event as a line of JSON on stdout")
+    parser.add_argument("--estimate", action="store_true", help="only say how long it would take, and what memory and download")
     parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
     add_machine(parser)
     add_settings(parser, kind)
@@ -53,9 +54,12 @@ def _run(kind: type[Request], arguments: argparse.Namespace) -> int:
     name_of = check_out(arguments.out, arguments.overwrite, kind.method)
     request = read_settings(arguments, kind)
     from pipelines.backbones import open_store
+    from pipelines.cli.estimate import show_estimate
     from pipelines.cli.report import Report
     from pipelines.methods import run
 
+    if arguments.estimate:
+        return show_estimate(request, open_store(arguments.home), arguments.json)
     report = Report(arguments.json, Path(arguments.previews) if arguments.previews else None, arguments.quiet)
     store = open_store(arguments.home, arguments.device, arguments.placement)
     try:

@@ -1,9 +1,9 @@
 """Where a model runs: on the card, on the card with its weights kept in main memory, or on the processor.
 
-    gpu      all weights on the card
-    offload  weights in main memory, groups of layers travel to the card when they are needed
-    low      like offload, and the weights are stored as 8-bit floats
-    cpu      everything on the processor
+gpu      all weights on the card
+offload  weights in main memory, groups of layers travel to the card when they are needed
+low      like offload, and the weights are stored as 8-bit floats
+cpu      everything on the processor
 """
 
 from __future__ import annotations

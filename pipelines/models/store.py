@@ -149,10 +149,10 @@ class ModelStore:
                     raise
                 raise out_of_memory(entry(name).title, error) from error
 
-    def attempt(
-        self, name: str, work: Callable[[Any], Iterator[Event]], device: str = "auto", placement: str = "auto"
-    ) -> Iterator[Event]:
-        """The events of `work(backbone)`. Out of memory: evict, run it once more in the next placement, else UserError."""
+    def attempt(self, name: str, work: Callable[[Any], Iterator[Event]], device: str = "auto", placement: str = "auto") -> Iterator[Event]:
+        """The events of `work(backbone)`. Out of memory: evict, run it once more in the next placement (the same if others
+        made room and there is no next), else UserError.
+        """
         from pipelines.models.placement import is_out_of_memory, next_placement, out_of_memory
 
         title, failed = entry(name).title, None
@@ -168,11 +168,11 @@ class ModelStore:
                     raise
                 failed = out_of_memory(title, error)  # keeps no traceback, and so none of the tensors in its frames
             del backbone
-            self._cache.evict(lambda cached: True)
+            evicted, _ = self._cache.evict(lambda cached: True)
             following = next_placement(key[2])
-            if following is None:
+            if following is None and evicted <= 1:  # only this model was loaded: nothing would be different
                 break
-            device, placement = key[1], following
+            device, placement = key[1], following or key[2]
             yield Progress("out of memory, trying again with less")
         raise failed
 

@@ -1,7 +1,6 @@
 """Downloads against a real HTTP server: whole, cut, resumed, cancelled, damaged, offline."""
 
 import shutil
-import threading
 import time
 
 import pytest
@@ -120,14 +119,15 @@ def test_a_full_disk_is_noticed_before_the_download(hub, hub_model, tmp_path, mo
 
 
 def test_two_downloads_of_one_model_do_not_meet(hub, hub_model, tmp_path):
-    hub.pause = 0.02
-    first = threading.Thread(target=lambda: list(download(hub_model, tmp_path / "tiny")))
-    first.start()
-    time.sleep(0.3)
-    phases = {step.phase for step in download(hub_model, tmp_path / "tiny")}
-    first.join()
-    assert "waiting for another download of this model" in phases
-    assert hub.served.count(WEIGHTS) == 1
+    hub.pause = 0.3
+    first, second = (download(hub_model, tmp_path / "tiny") for _ in range(2))
+    while next(first).step < 1_000_000:
+        pass
+    while next(second).phase != "waiting for another download of this model":
+        pass
+    hub.pause = 0.0
+    list(first), list(second)
+    assert hub.served.count(WEIGHTS) == 1 and (tmp_path / "tiny" / WEIGHTS).read_bytes() == hub.files[WEIGHTS]
 
 
 def test_the_store_downloads_deletes_and_reports(hub, hub_model, tmp_path):

@@ -143,7 +143,7 @@ def test_out_of_memory_while_working_is_one_sentence_and_the_store_goes_on(tmp_p
     assert store.get(path).weights.shape == (1000,)
 
 
-def test_attempt_runs_the_work_once_more_in_the_next_placement(tmp_path):
+def test_attempt_does_not_run_again_where_nothing_would_be_different(tmp_path):
     store, path, runs = store_of(tmp_path), path_of(tmp_path), []
 
     def work(backbone):
@@ -155,6 +155,21 @@ def test_attempt_runs_the_work_once_more_in_the_next_placement(tmp_path):
         list(store.attempt(path, work))
     assert runs == ["cpu"], "the processor has no placement that needs less"
     assert not store.status(path).loaded
+
+
+def test_attempt_runs_again_when_others_made_room(tmp_path):
+    store, path, other, runs = store_of(tmp_path), path_of(tmp_path), path_of(tmp_path, "other"), []
+    store.get(other)
+
+    def work(backbone):
+        runs.append(backbone.placement)
+        if len(runs) == 1:
+            torch.empty(2**60, dtype=torch.uint8)
+        yield Progress("denoising", len(runs))
+
+    phases = [event.phase for event in store.attempt(path, work)]
+    assert phases == ["loading the model", "out of memory, trying again with less", "denoising"]
+    assert not store.status(other).loaded and store.status(path).loaded
 
 
 def test_attempt_closes_with_its_reader(tmp_path):
