@@ -1,4 +1,4 @@
-"""Training of the playground's AutoencoderKLWan: first per frame, then on whole clips.
+"""Training of the playground's AutoencoderKLWan: first per frame, then on whole clips, then on what moves in them.
 
 The order matters. The channel RMS norms starve under torch's default initialisation, so the convolutions start with unit
 gain; and a causal video autoencoder learns much faster when it starts as a good image autoencoder, so in every temporal
@@ -8,8 +8,9 @@ kernel only the newest tap is non-zero at first.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -34,8 +35,11 @@ CONFIG = {
     "latents_mean": [0.0] * 16,
     "latents_std": [1.0] * 16,
 }
-FRAMES_SHARE = 0.3
-"""Share of the time for the single-frame phase."""
+SHARES = {"frames": 0.2, "clips": 0.4, "details": 0.4}
+"""Share of the time of each phase."""
+
+CROP = 32
+"""Side in pixels of the cut-outs of the last phase."""
 
 
 def new_vae() -> AutoencoderKLWan:
@@ -106,32 +110,44 @@ def picture_loss(rebuilt: torch.Tensor, clips: torch.Tensor) -> torch.Tensor:
 
 
 def train_vae(clips: WorldClips, folder: Path, budget: Budget, device: str, resume: bool = True, seed: int = 0) -> AutoencoderKLWan:
-    """Both phases; returns the trained autoencoder with its latent statistics set."""
+    """All phases; returns the trained autoencoder with its latent statistics set."""
     torch.manual_seed(seed)
     vae = new_vae().to(device)
-    frames = _part(budget, FRAMES_SHARE)
-    _phase(vae, clips, folder, "vae-frames", frames, device, resume, seed, peak=1e-3, single=lambda step: True)
-    whole = _part(budget, 1 - FRAMES_SHARE)
-    _phase(vae, clips, folder, "vae-clips", whole, device, resume, seed + 1, peak=4e-4, single=lambda step: step % 10 == 9)
+    phases = [
+        Phase("frames", 1e-3, lambda draw, step: whole(clips, draw, 12, single=True)),
+        Phase("clips", 4e-4, lambda draw, step: whole(clips, draw, 12 if step % 10 == 9 else 2, single=step % 10 == 9)),
+        Phase("details", 5e-4, lambda draw, step: whole(clips, draw, 2) if step % 6 == 5 else cut_outs(clips, draw, 4)),
+    ]
+    for index, phase in enumerate(phases):
+        _train(vae, phase, folder, _part(budget, SHARES[phase.name]), device, resume, seed + index)
     set_statistics(vae, clips, device)
     return vae
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One phase: name, highest learning rate, and what each step sees, (random numbers, step) -> (B, 3, T, H, W)."""
+
+    name: str
+    peak: float
+    batch: Callable[[np.random.Generator, int], torch.Tensor]
 
 
 def _part(budget: Budget, share: float) -> Budget:
     return Budget(budget.minutes * share, round(budget.steps * share) if budget.steps else None)
 
 
-def _phase(vae, clips, folder, name, budget, device, resume, seed, peak, single) -> None:
+def _train(vae: AutoencoderKLWan, phase: Phase, folder: Path, budget: Budget, device: str, resume: bool, seed: int) -> None:
     """One phase with an optimiser of its own: the old one's moments would wreck the model at the switch."""
-    optimiser = torch.optim.AdamW(vae.parameters(), lr=peak, betas=(0.9, 0.95), weight_decay=0.0)
-    run = Run(folder, name, {"model": vae, "optimiser": optimiser}, budget, seed, resume)
+    optimiser = torch.optim.AdamW(vae.parameters(), lr=phase.peak, betas=(0.9, 0.95), weight_decay=0.0)
+    run = Run(folder, f"vae-{phase.name}", {"model": vae, "optimiser": optimiser}, budget, seed, resume)
 
     def update(step: int, progress: float) -> float:
         for group in optimiser.param_groups:
-            group["lr"] = warm_then_cosine(progress, step, peak=peak)
-        alone = single(step)
-        with single_frames(vae) if alone else nullcontext():
-            loss = loss_of(vae, batch(clips, seed, step, 12 if alone else 2, alone).to(device))
+            group["lr"] = warm_then_cosine(progress, step, peak=phase.peak)
+        clips = phase.batch(np.random.default_rng((seed, step)), step).to(device)
+        with single_frames(vae) if clips.shape[2] == 1 else nullcontext():
+            loss = loss_of(vae, clips)
             optimiser.zero_grad()
             loss.backward()
         nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
@@ -151,7 +167,7 @@ def train_decoder(vae: AutoencoderKLWan, clips: WorldClips, folder: Path, budget
     def update(step: int, progress: float) -> float:
         for group in optimiser.param_groups:
             group["lr"] = warm_then_cosine(progress, step, peak=4e-4)
-        frames = batch(clips, seed, step, 2, False).to(device)
+        frames = whole(clips, np.random.default_rng((seed, step)), 2).to(device)
         with torch.no_grad():
             latents = vae.encode(frames).latent_dist.mode()
         rebuilt = vae.decode(latents + 0.02 * torch.randn_like(latents)).sample
@@ -165,18 +181,29 @@ def train_decoder(vae: AutoencoderKLWan, clips: WorldClips, folder: Path, budget
     run.loop(update)
 
 
-def batch(clips: WorldClips, seed: int, step: int, size: int, single: bool) -> torch.Tensor:
+def whole(clips: WorldClips, draw: np.random.Generator, size: int, single: bool = False) -> torch.Tensor:
     """(B, 3, T, H, W) float in [-1, 1] of randomly drawn clips, or of one frame of each."""
-    draw = np.random.default_rng((seed, step))
     chosen = [clips.frames(int(index)) for index in draw.integers(len(clips), size=size)]
     if single:
         chosen = [frames[(at := int(draw.integers(len(frames)))) : at + 1] for frames in chosen]
     return to_tensor(np.stack(chosen))
 
 
+def cut_outs(clips: WorldClips, draw: np.random.Generator, size: int) -> torch.Tensor:
+    """(B, 3, T, 32, 32) float in [-1, 1] around places where something moves, which is where detail is hard to keep."""
+    pieces = []
+    for index in draw.integers(len(clips), size=size):
+        frames = clips.frames(int(index))
+        change = np.abs(frames - frames.mean(0)).mean((0, 3)) + 1.0
+        place = int(draw.choice(change.size, p=(change / change.sum()).ravel()))
+        corner = [int(np.clip(at - CROP // 2, 0, side - CROP)) for at, side in zip(divmod(place, change.shape[1]), change.shape, strict=True)]
+        pieces.append(frames[:, corner[0] : corner[0] + CROP, corner[1] : corner[1] + CROP])
+    return to_tensor(np.stack(pieces))
+
+
 def to_tensor(clips: np.ndarray) -> torch.Tensor:
     """(B, T, H, W, 3) uint8 -> (B, 3, T, H, W) float in [-1, 1]."""
-    return torch.from_numpy(clips).permute(0, 4, 1, 2, 3).float() / 127.5 - 1
+    return torch.from_numpy(np.array(clips)).permute(0, 4, 1, 2, 3).float() / 127.5 - 1
 
 
 @torch.no_grad()
