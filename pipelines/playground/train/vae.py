@@ -196,8 +196,9 @@ def cut_outs(clips: WorldClips, draw: np.random.Generator, size: int) -> torch.T
         frames = clips.frames(int(index))
         change = np.abs(frames - frames.mean(0)).mean((0, 3)) + 1.0
         place = int(draw.choice(change.size, p=(change / change.sum()).ravel()))
-        corner = [int(np.clip(at - CROP // 2, 0, side - CROP)) for at, side in zip(divmod(place, change.shape[1]), change.shape, strict=True)]
-        pieces.append(frames[:, corner[0] : corner[0] + CROP, corner[1] : corner[1] + CROP])
+        row, column = (max(0, at - CROP // 2) for at in divmod(place, change.shape[1]))
+        row, column = min(row, change.shape[0] - CROP), min(column, change.shape[1] - CROP)
+        pieces.append(frames[:, row : row + CROP, column : column + CROP])
     return to_tensor(np.stack(pieces))
 
 
