@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import pipelines.backbones  # noqa: F401  settles how threads wait, before torch is imported
+
 
 @pytest.fixture(scope="session")
 def tiny_wan_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipelines.models.store import ModelStore
+from pipelines.models.store import ModelStore, data_home
 
 if TYPE_CHECKING:
     from pipelines.backbones.base import Backbone
+
+# Threads that wait for each other should sleep: by default they spin, and while anything else runs on the machine (a web
+# server, a browser) a step takes ten times as long. Read by the OpenMP library when torch is imported, so set here, before.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 FAMILIES = {"wan": ("wan", "WanBackbone"), "cogvideox": ("cogvideox", "CogVideoXBackbone")}
 """Family -> module of this package and the class in it."""
@@ -18,8 +23,8 @@ FAMILIES = {"wan": ("wan", "WanBackbone"), "cogvideox": ("cogvideox", "CogVideoX
 
 def open_store(home: Path | None = None, device: str = "auto", placement: str = "auto") -> ModelStore:
     """A model store that can load every family we have a backbone for. `home`: data folder, None for the user's own."""
-    store = ModelStore({}, home=home, device=device, placement=placement)
-    return ModelStore({family: loader(family, store.home) for family in FAMILIES}, home=home, device=device, placement=placement)
+    home = home or data_home()
+    return ModelStore({family: loader(family, home) for family in FAMILIES}, home=home, device=device, placement=placement)
 
 
 def loader(family: str, home: Path | None = None) -> Callable[[Path, str, str], Backbone]:

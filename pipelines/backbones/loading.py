@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from diffusers import DiffusionPipeline
-from diffusers.utils import logging
+from diffusers.utils import logging as diffusers_logging
+from transformers.utils import logging as transformers_logging
 
 from pipelines.models.folders import check_folder
 
@@ -46,13 +49,14 @@ def place(pipeline: DiffusionPipeline, device: str, placement: str) -> None:
         pipeline.to(device)
 
 
-class quiet:
-    """Within, diffusers draws no progress bars; what was set before is restored."""
-
-    def __enter__(self) -> None:
-        self._bars = logging.is_progress_bar_enabled()
-        logging.disable_progress_bar()
-
-    def __exit__(self, *_: object) -> None:
-        if self._bars:
-            logging.enable_progress_bar()
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Within, the libraries draw no progress bars; what was set before is restored."""
+    shown = [library for library in (diffusers_logging, transformers_logging) if library.is_progress_bar_enabled()]
+    for library in shown:
+        library.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for library in shown:
+            library.enable_progress_bar()
