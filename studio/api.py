@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -55,7 +56,7 @@ class Api:
     async def submit(self, web: WebRequest) -> dict[str, Any]:
         request = _read(await _body(web))
         _listed(request.model)
-        _need_prompt(request)
+        _planner(request).check(request)
         return {"id": await run_in_threadpool(self.jobs.submit, owner_of(web), request)}
 
     async def act(self, web: WebRequest) -> dict[str, Any]:
@@ -95,9 +96,9 @@ class Api:
         model = self.model(one)
         try:
             request = _read(body)
-            module = import_module(f"pipelines.methods.{request.method.replace('-', '_')}.plan")
-            plan = module.plan(request, one)
-            return asdict(module.estimate(plan.request, one, model["on_disk"])) | {"notes": plan.notes, "model": model}
+            planner = _planner(request)
+            plan = planner.plan(request, one)
+            return asdict(planner.estimate(plan.request, one, model["on_disk"])) | {"notes": plan.notes, "model": model}
         except UserError as error:
             return {"error": str(error), "model": model}
 
@@ -169,6 +170,6 @@ def _listed(name: str) -> ModelEntry:
     return entry(name)
 
 
-def _need_prompt(request: VideoRequest) -> None:
-    if not request.prompt.strip():
-        raise UserError("The prompt is empty; write what the clip should show.")
+def _planner(request: VideoRequest) -> ModuleType:
+    """The light half of a method: check, plan, estimate."""
+    return import_module(f"pipelines.methods.{request.method.replace('-', '_')}.plan")

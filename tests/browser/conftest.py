@@ -1,89 +1,30 @@
-"""The real studio in a process of its own, and headless Chromium that looks at it.
+"""The studio and the browser, once for the whole folder.
 
 Every page is watched: a request to anything but loopback, or an error in the page's scripts, fails the test that made it.
 """
 
 from __future__ import annotations
 
-import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
+from running import Running, running_chromium, running_studio
 
-ROOT = Path(__file__).resolve().parents[2]
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
-
-
-@dataclass(frozen=True)
-class Running:
-    """A studio that answers."""
-
-    address: str
-    connections: Path
-    home: Path
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def wait_for_page(address: str, process: subprocess.Popen, seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            urllib.request.urlopen(address, timeout=5).read()
-            return
-        except OSError:
-            assert process.poll() is None, "the studio ended before its page was there"
-            assert time.monotonic() < deadline, "the page is still not there"
-            time.sleep(0.2)
 
 
 @pytest.fixture(scope="session")
 def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    folder = tmp_path_factory.mktemp("studio")
-    port = free_port()
-    words = [sys.executable, ROOT / "tests/browser/watched.py", folder / "connections", "--port", port, "--home", folder / "home"]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([str(word) for word in words], cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
-    address = f"http://127.0.0.1:{port}"
-    try:
-        wait_for_page(address, process)
-        yield Running(address, folder / "connections", folder / "home")
-    finally:
-        process.terminate()
-        process.wait(20)
+    with running_studio(tmp_path_factory.mktemp("studio")) as studio:
+        yield studio
 
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    assert found, "the browser tests drive Chromium: install it (Debian: apt-get install chromium)"
-    with sync_playwright() as playwright:  # makes a fresh profile folder for each launch
-        browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
+    with running_chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
