@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -139,6 +141,15 @@ def test_estimates_learn_from_runs(tiny_wan_folder, store, monkeypatch):
 def test_extreme_settings_work(folder, store, extreme):
     frames = list(run(ask(folder, **extreme), store))[-1].frames
     assert frames.shape[0] == extreme.get("frames", 9)
+
+
+def test_the_first_event_needs_no_torch(tiny_wan_folder):
+    code = (
+        "import sys; from pipelines.backbones import open_store; from pipelines.methods import run\n"
+        "from pipelines.methods.generate.request import GenerateRequest\n"
+        f"next(run(GenerateRequest(model={str(tiny_wan_folder)!r}, prompt='a ball'), open_store())); assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize("prompt", ["", "   "])

@@ -1,4 +1,7 @@
-"""Plain text-to-video: the denoising loop with a look at the estimate of the clean clip after every step."""
+"""Plain text-to-video: the denoising loop with a look at the estimate of the clean clip after every step.
+
+torch comes in when the loop starts, so that the first event is there at once.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +9,17 @@ import resource
 import sys
 import time
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-import torch
-
-from pipelines.backbones.base import Backbone
 from pipelines.events import Event, Preview, Progress, Result
 from pipelines.methods.generate import cost
 from pipelines.methods.generate.plan import check, plan
 from pipelines.methods.generate.request import GenerateRequest
 from pipelines.models.registry import ModelEntry, entry, require
 from pipelines.models.store import ModelStore
+
+if TYPE_CHECKING:
+    from pipelines.backbones.base import Backbone
 
 STEPS_OF_DECODING = 2  # assumed length of a decoding that was never measured
 
@@ -38,6 +42,8 @@ def run(request: GenerateRequest, store: ModelStore) -> Iterator[Event]:
 
 def generate(request: GenerateRequest, model: ModelEntry, backbone: Backbone, notes: tuple[str, ...] = ()) -> Iterator[Event]:
     """The same on a loaded backbone, for a request that fits the model."""
+    import torch
+
     started = time.perf_counter()
     _forget_peak(backbone)
     yield Progress("reading the prompt")
@@ -88,12 +94,16 @@ def _cut(request: GenerateRequest, backbone: Backbone) -> tuple[str, ...]:
 
 def _forget_peak(backbone: Backbone) -> None:
     if backbone.device != "cpu":
+        import torch
+
         torch.cuda.reset_peak_memory_stats(backbone.device)
 
 
 def _peak(backbone: Backbone) -> int:
     """Peak bytes: of the card in this run, or of the process since it began."""
     if backbone.device != "cpu":
+        import torch
+
         return torch.cuda.max_memory_allocated(backbone.device)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
