@@ -9,6 +9,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from pipelines.errors import UserError
+from pipelines.models.folders import parameters
 from pipelines.models.registry import ModelEntry
 from pipelines.requests import VideoRequest
 
@@ -16,6 +18,9 @@ CARD_SPEED = 1e14  # operations per second of a current card in bfloat16, as rea
 CORE_SPEED = 2e10  # of one processor core in float32
 DECODER_WORK = 1100.0  # operations of the decoder per pixel of a clip, per squared base width
 RUNTIME_BYTES = 600_000_000  # the libraries themselves
+
+OTHER_WEIGHTS = {"wan": 5.8e9, "cogvideox": 5.0e9, "ltx": 5.2e9}
+"""Text encoder and video autoencoder of the published models, per family."""
 
 _measured: dict[tuple[str, bool], float] = {}
 """Operations per second as measured in this process: (model, on a card) -> speed."""
@@ -67,13 +72,13 @@ def learn_speed(request: VideoRequest, entry: ModelEntry, taken: float, card: bo
 
 
 def memory(request: VideoRequest, entry: ModelEntry, shape: Shape) -> int:
-    """Peak bytes: weights (float32 without a card), activations of one block, and the decoder's widest layer."""
-    scale = 1.0 if has_card() else 2.0
+    """Peak bytes: all weights (bfloat16 on a card, else float32), activations of one block, and the decoder's widest layer."""
+    weights = _weights(entry) * (2 if has_card() else 4)
     tokens = _tokens(request, entry, shape) * (2 if request.guidance > 1 else 1)
     width = shape.depth_width**0.5 * 8  # roughly: real widths are 40 to 70 times the depth
     activations = tokens * width * 4 * 12
     decoder = request.width * request.height * min(request.frames, 8) * shape.base * 4 * 4
-    return int(RUNTIME_BYTES + entry.bytes * scale + max(activations, decoder))
+    return int(RUNTIME_BYTES + weights + max(activations, decoder))
 
 
 def has_card() -> bool:
@@ -87,6 +92,15 @@ def has_card() -> bool:
 def _tokens(request: VideoRequest, entry: ModelEntry, shape: Shape) -> int:
     frames = (request.frames - 1) // entry.frame_step + 1
     return frames * (request.width // shape.token) * (request.height // shape.token)
+
+
+@lru_cache(maxsize=32)
+def _weights(entry: ModelEntry) -> float:
+    """Weights of all parts: counted in the model's folder, else the denoiser's and what its family brings along."""
+    try:
+        return parameters(entry.folder) if entry.folder else entry.parameters + OTHER_WEIGHTS[entry.family]
+    except UserError:  # a damaged folder is reported when it is loaded
+        return entry.bytes / 2
 
 
 @lru_cache(maxsize=32)
