@@ -17,6 +17,9 @@ from pipelines.playground.train.run import Budget
 def main() -> None:
     """Parse the flags and run the recipe of the model named first."""
     flags = _flags()
+    if flags.what == "card":
+        card(flags)
+        return
     device = ("cuda" if torch.cuda.is_available() else "cpu") if flags.device == "auto" else flags.device
     clips = WorldClips(flags.work / "world", flags.clips, (flags.frames, flags.size, flags.size))
     clips.render_missing()
@@ -64,6 +67,13 @@ def wan(flags: argparse.Namespace, device: str, clips: WorldClips) -> None:
 RECIPES = {"vae": vae, "decoder": decoder, "wan": wan}
 
 
+def card(flags: argparse.Namespace) -> None:
+    """The card of the model in OUT from the report FIGURES and the text NOTES."""
+    from pipelines.playground.train.card import write_card
+
+    write_card(flags.out or ROOT / "assets" / "models" / "playground-wan", flags.figures, flags.notes.read_text().strip())
+
+
 def _recipe(flags: argparse.Namespace, device: str) -> dict:
     """How a model was trained, for its card."""
     chosen = {name: value for name, value in vars(flags).items() if name not in ("work", "out", "resume") and value is not None}
@@ -73,7 +83,7 @@ def _recipe(flags: argparse.Namespace, device: str) -> dict:
 
 def _flags() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m pipelines.playground.train", description=__doc__)
-    parser.add_argument("what", choices=list(RECIPES))
+    parser.add_argument("what", choices=[*RECIPES, "card"])
     parser.add_argument("--minutes", type=float, default=30, help="running time")
     parser.add_argument("--steps", type=int, help="train for exactly so many steps instead: repeatable")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
@@ -86,6 +96,8 @@ def _flags() -> argparse.Namespace:
     parser.add_argument("--compile", action=argparse.BooleanOptionalAction, default=False, help="compile the transformer's blocks")
     parser.add_argument("--work", type=Path, default=Path("training"), help="folder for caches and checkpoints")
     parser.add_argument("--out", type=Path, help="folder of the finished model (default: its place in assets/models)")
+    parser.add_argument("--figures", type=Path, help="card: the JSON of `python -m pipelines evaluate playground`")
+    parser.add_argument("--notes", type=Path, help="card: a text that says how the model was trained")
     return parser.parse_args()
 
 
