@@ -5,7 +5,6 @@ torch comes in when the loop starts, so that the first event is there at once.
 
 from __future__ import annotations
 
-import resource
 import sys
 import time
 from collections.abc import Iterator
@@ -105,5 +104,11 @@ def _peak(backbone: Backbone) -> int:
         import torch
 
         return torch.cuda.max_memory_allocated(backbone.device)
+    if sys.platform == "win32":
+        import psutil
+
+        return psutil.Process().memory_info().peak_wset
+    import resource
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
