@@ -42,7 +42,6 @@ def main() -> int:
     print(f"Likeness is open at {address}", flush=True)
     if chosen.share:
         print(studio.page.share_url or "No public link could be opened, so the studio is on this machine only.", flush=True)
-    studio.warm()
     try:
         while True:
             time.sleep(3600)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import threading
+from collections.abc import Iterator
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +17,13 @@ from starlette.staticfiles import StaticFiles
 
 from pipelines import methods
 from pipelines.errors import UserError
+from pipelines.events import Event, Progress
 from pipelines.models.registry import ROOT, TEXT_TO_VIDEO, entries, entry
-from pipelines.requests import VideoRequest
+from pipelines.requests import Request, VideoRequest
 from studio import media
 from studio.api import Api
 from studio.jobs import Jobs
-from studio.jobs.worker import lower_priority
+from studio.jobs.worker import Run
 from studio.markup import element
 from studio.panels.generate import generate_panel
 from studio.panels.library import library_panel
@@ -48,9 +50,10 @@ class Studio:
     page: gr.Blocks
     jobs: Jobs
     store: Any
+    ready: threading.Event
 
     def launch(self, **options: Any) -> str:
-        """Start the web server and the worker; returns the address. Raises UserError when it cannot listen.
+        """Start the web server, then load the model and start the worker; returns the address. Raises UserError when it cannot listen.
 
         `options` are gradio's: server_name, server_port, share, inbrowser.
         """
@@ -60,6 +63,7 @@ class Studio:
         except OSError as error:
             why = error.strerror or "the port is taken"
             raise UserError(f"The studio cannot listen there ({why}); choose another --port or --host.") from error
+        threading.Thread(target=self._warm, name="warm", daemon=True).start()
         self.jobs.start()
         return address
 
@@ -86,20 +90,15 @@ class Studio:
         more: list[BaseRoute] = [*Api(self.jobs, self.store).routes(), Mount("/studio/static", _Static(directory=STATIC))]
         return own | {"routes": [*own["routes"], *more]}
 
-    def warm(self, name: str = DEFAULT_MODEL) -> threading.Thread:
-        """Load a model in the background, if it is here, so that the first clip does not wait for it."""
-
-        def load() -> None:
-            lower_priority()
-            try:
-                if self.store.folder(entry(name)) is not None:
-                    self.store.get(name)
-            except UserError as error:  # the job that needs the model will say so where the visitor sees it
-                log.warning("the model %s was not loaded ahead: %s", name, error)
-
-        thread = threading.Thread(target=load, name="warm", daemon=True)
-        thread.start()
-        return thread
+    def _warm(self) -> None:
+        """Load the default model, if it is here, so that the first clip does not wait for it; then let the jobs through."""
+        try:
+            if self.store.folder(entry(DEFAULT_MODEL)) is not None:
+                self.store.get(DEFAULT_MODEL)
+        except UserError as error:  # the job that needs the model will say so where the visitor sees it
+            log.warning("the model %s was not loaded ahead: %s", DEFAULT_MODEL, error)
+        finally:
+            self.ready.set()
 
     def close(self) -> None:
         """Stop serving and send the worker home; the running job counts as interrupted."""
@@ -121,8 +120,20 @@ def build(home: Path | None = None) -> Studio:
     from pipelines.backbones import open_store
 
     store = open_store(home)
-    jobs = Jobs(Path(store.home) / "studio", lambda request: methods.run(request, store))
-    return Studio(_page(), jobs, store)
+    ready = threading.Event()
+    jobs = Jobs(Path(store.home) / "studio", _after(ready, store))
+    return Studio(_page(), jobs, store, ready)
+
+
+def _after(ready: threading.Event, store: Any) -> Run:
+    """Runs requests once `ready` is set: two threads that import diffusers for the first time at once find it half-made."""
+
+    def run(request: Request) -> Iterator[Event]:
+        while not ready.wait(0.2):
+            yield Progress("loading the model")
+        yield from methods.run(request, store)
+
+    return run
 
 
 def _page() -> gr.Blocks:

@@ -36,7 +36,7 @@ def visit(studio: Running, chromium: Browser) -> Iterator[Callable[..., Page]]:
         context = chromium.new_context(**{"viewport": {"width": 1440, "height": 900}} | options)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(30_000)
+        page.set_default_timeout(60_000)
         page.on("request", lambda request: complaints.append(f"asked {request.url}") if outside(request.url) else None)
         page.on("pageerror", lambda error: complaints.append(f"script error: {error}"))
         page.goto(studio.address)

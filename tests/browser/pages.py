@@ -7,7 +7,7 @@ from playwright.sync_api import Locator, Page
 STAGE = "likeness-stage"
 PROBLEM = ".lk-problem"
 QUICK = {"steps": 2, "frames": 5}
-LONG = {"steps": 60, "frames": 33, "width": 96, "height": 96}  # draws for many seconds
+LONG = {"steps": 60, "width": 80, "height": 80}  # draws for many seconds, in short steps
 
 
 def write(page: Page, setting: str, value: object) -> None:
@@ -27,7 +27,7 @@ def generate(page: Page, prompt: str, **settings: object) -> None:
     page.locator(".lk-generate").click()
 
 
-def wait_for_state(page: Page, state: str, seconds: float = 60.0) -> None:
+def wait_for_state(page: Page, state: str, seconds: float = 120.0) -> None:
     page.wait_for_selector(f"{STAGE}[data-state={state}]", timeout=1000 * seconds)
 
 

@@ -74,7 +74,7 @@ def test_a_reload_finds_the_running_job_again(visit):
     wait_for_state(page, "running")
     page.wait_for_selector("img.lk-preview")
     page.get_by_role("button", name="Stop", exact=True).first.click()
-    wait_for_state(page, "cancelled", 10)
+    wait_for_state(page, "cancelled")
 
 
 def test_stop_takes_effect_and_the_next_job_runs(visit):
@@ -87,7 +87,7 @@ def test_stop_takes_effect_and_the_next_job_runs(visit):
     wait_for_state(page, "running")
     clicked = time.time()
     page.locator(f"{STAGE} [data-do=stop]").click()
-    wait_for_state(page, "cancelled", 10)
+    wait_for_state(page, "cancelled")
     assert job(page, 1)["finished"] - clicked < 2
     cards(page).nth(0).locator("[data-do=open]").click()
     wait_for_state(page, "done")

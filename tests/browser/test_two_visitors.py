@@ -16,10 +16,10 @@ def test_visitors_do_not_see_or_stop_each_other(visit):
     assert hers != his
     assert refused(bob, hers) and refused(ada, his)
     bob.locator(f"{STAGE} [data-do=stop]").click()
-    wait_for_state(bob, "cancelled", 10)
+    wait_for_state(bob, "cancelled")
     wait_for_state(ada, "running")
     ada.locator(f"{STAGE} [data-do=stop]").click()
-    wait_for_state(ada, "cancelled", 10)
+    wait_for_state(ada, "cancelled")
 
 
 def refused(page, job: str) -> bool:
