@@ -31,6 +31,11 @@ def wait_for_state(page: Page, state: str, seconds: float = 120.0) -> None:
     page.wait_for_selector(f"{STAGE}[data-state={state}]", timeout=1000 * seconds)
 
 
+def wait_for_preview(page: Page, seconds: float = 180.0) -> None:
+    """The first one after the start of the studio waits for the libraries and the model."""
+    page.wait_for_selector("img.lk-preview", timeout=1000 * seconds)
+
+
 def cards(page: Page) -> Locator:
     """The visitor's clips in the strip, newest first."""
     return page.locator(".lk-view likeness-clips li")

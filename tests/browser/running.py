@@ -50,7 +50,7 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def wait_for_page(address: str, process: subprocess.Popen, seconds: float = 60.0) -> None:
+def wait_for_page(address: str, process: subprocess.Popen, seconds: float = 180.0) -> None:
     deadline = time.monotonic() + seconds
     while True:
         try:

@@ -3,7 +3,7 @@
 import time
 from pathlib import Path
 
-from pages import LONG, QUICK, STAGE, cards, generate, job_ids, value_of, wait_for_state, write
+from pages import LONG, QUICK, STAGE, cards, generate, job_ids, value_of, wait_for_preview, wait_for_state, write
 from playwright.sync_api import expect
 
 PROMPT = "a red ball bounces in a meadow"
@@ -16,7 +16,7 @@ def preview_version(page) -> int:
 def test_a_prompt_becomes_a_playing_clip_that_is_there_after_a_reload(visit):
     page = visit()
     generate(page, PROMPT, steps=12)
-    page.wait_for_selector("img.lk-preview")
+    wait_for_preview(page)
     first = preview_version(page)
     page.wait_for_function("first => Number(document.querySelector('img.lk-preview')?.dataset.version ?? 1e9) > first", arg=first)
     wait_for_state(page, "done")
@@ -69,10 +69,10 @@ def test_a_finished_clip_is_saved_reused_and_restored(visit, tmp_path: Path):
 def test_a_reload_finds_the_running_job_again(visit):
     page = visit()
     generate(page, PROMPT, **LONG)
-    page.wait_for_selector("img.lk-preview")
+    wait_for_preview(page)
     page.reload()
     wait_for_state(page, "running")
-    page.wait_for_selector("img.lk-preview")
+    wait_for_preview(page)
     page.get_by_role("button", name="Stop", exact=True).first.click()
     wait_for_state(page, "cancelled")
 
@@ -80,7 +80,7 @@ def test_a_reload_finds_the_running_job_again(visit):
 def test_stop_takes_effect_and_the_next_job_runs(visit):
     page = visit()
     generate(page, PROMPT, **LONG)
-    page.wait_for_selector("img.lk-preview")
+    wait_for_preview(page)
     generate(page, "a blue cube falls in the snow", **QUICK)
     expect(cards(page)).to_have_count(2)
     cards(page).nth(1).locator("[data-do=open]").click()

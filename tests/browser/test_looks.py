@@ -4,7 +4,7 @@ import itertools
 from pathlib import Path
 
 import pytest
-from pages import generate, wait_for_state
+from pages import generate, wait_for_preview, wait_for_state
 from playwright.sync_api import expect
 
 SCREENS = Path(__file__).resolve().parents[1] / "artefacts" / "screens"
@@ -16,7 +16,7 @@ def test_the_page_fits_and_follows_the_systems_theme(visit, scheme, device):
     page = visit(viewport=SIZES[device], color_scheme=scheme)
     shot(page, f"{device}-{scheme}-empty")
     generate(page, "a red ball bounces in a meadow", steps=6)
-    page.wait_for_selector("img.lk-preview")
+    wait_for_preview(page)
     shot(page, f"{device}-{scheme}-drawing")
     wait_for_state(page, "done")
     page.wait_for_function("document.querySelector('likeness-stage video')?.readyState >= 3")

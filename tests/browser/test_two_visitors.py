@@ -1,13 +1,13 @@
 """Two people at once: each sees and stops only what is their own."""
 
-from pages import LONG, QUICK, STAGE, cards, generate, job_ids, wait_for_state
+from pages import LONG, QUICK, STAGE, cards, generate, job_ids, wait_for_preview, wait_for_state
 from playwright.sync_api import expect
 
 
 def test_visitors_do_not_see_or_stop_each_other(visit):
     ada, bob = visit(), visit()
     generate(ada, "a red ball bounces in a meadow", **LONG)
-    ada.wait_for_selector("img.lk-preview")
+    wait_for_preview(ada)
     generate(bob, "a blue fish circles under the ocean", **QUICK)
     wait_for_state(bob, "queued")
     expect(cards(ada)).to_have_count(1)
