@@ -1,7 +1,6 @@
 """The studio: what a person sees. Imports gradio; never torch, diffusers or peft."""
 
+import pipelines  # noqa: F401  (before torch is loaded: it keeps the arithmetic's threads from spinning)
 from studio.network import quiet
-from studio.processor import give_way
 
 quiet()  # before gradio is imported, which reads its switches then
-give_way()  # before torch is loaded

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-import pipelines.backbones  # noqa: F401  settles how threads wait, before torch is imported
+import pipelines  # noqa: F401  settles how threads wait, before torch is imported
 
 
 @pytest.fixture(scope="session")

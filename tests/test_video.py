@@ -182,7 +182,7 @@ def test_hostile_files_are_one_sentence(tmp_path, name, read, recwarn):
     with pytest.raises(UserError) as caught:
         read(path)
     sentence(caught)
-    assert time.monotonic() - start < 3 and not recwarn.list
+    assert time.monotonic() - start < 20 and not recwarn.list
 
 
 @pytest.mark.parametrize("name", WHOLE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -12,10 +11,6 @@ from pipelines.models.store import ModelStore, data_home
 
 if TYPE_CHECKING:
     from pipelines.backbones.base import Backbone
-
-# Threads that wait for each other should sleep: by default they spin, and while anything else runs on the machine (a web
-# server, a browser) a step takes ten times as long. Read by the OpenMP library when torch is imported, so set here, before.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 FAMILIES = {"wan": ("wan", "WanBackbone"), "cogvideox": ("cogvideox", "CogVideoXBackbone")}
 """Family -> module of this package and the class in it."""

@@ -134,7 +134,7 @@ def test_estimates_learn_from_runs(tiny_wan_folder, store, monkeypatch):
     request, model = ask(tiny_wan_folder), entry(str(tiny_wan_folder))
     result = list(run(request, store))[-1]
     monkeypatch.setattr(cost, "has_card", lambda: False)
-    assert estimate(request, model, True).seconds == pytest.approx(result.values["seconds"], rel=0.5, abs=0.2)
+    assert estimate(request, model, True).seconds == pytest.approx(result.values["seconds"], rel=0.8, abs=1)
 
 
 @pytest.mark.parametrize("extreme", [{"steps": 1}, {"frames": 1}, {"guidance": 1.0}, {"steps": 7, "guidance": 30.0}])

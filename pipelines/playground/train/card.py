@@ -51,7 +51,8 @@ def write_card(folder: Path, report: Path, training: str) -> None:
     flags = recipe["flags"]
     text = TEMPLATE.format(
         name=folder.name, rows="\n".join(_row(row) for row in figures["rows"]), training=training,
-        torch=recipe["torch"], date=recipe["date"], frames=flags["frames"], size=flags["size"], last_seed=flags["clips"] - 1, captions=figures["about"]["captions"],
+        torch=recipe["torch"], date=recipe["date"], frames=flags["frames"], size=flags["size"],
+        last_seed=flags["clips"] - 1, captions=figures["about"]["captions"],
         machine=figures["about"]["machine"], **{name: len(values) for name, values in counts.items()},
     )  # fmt: skip
     (folder / "README.md").write_text(text)
