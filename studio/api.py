@@ -115,7 +115,7 @@ class Api:
                 file.write(piece)
             file.flush()
             request = await run_in_threadpool(read_request, Path(file.name))
-        return {"method": request.method, "settings": request.model_dump(mode="json")}
+        return {"method": request.method, "settings": request.model_dump(mode="json"), "notes": _snapped(request)}
 
 
 def _answered(endpoint: Callable[[WebRequest], Awaitable[dict[str, Any]]]) -> Callable[[WebRequest], Awaitable[Response]]:
@@ -168,6 +168,14 @@ def _listed(name: str) -> ModelEntry:
     if name not in {one.name for one in entries()}:
         raise UserError(f"There is no model called {name[:60]!r} here; choose one from the list.")
     return entry(name)
+
+
+def _snapped(request: VideoRequest) -> tuple[str, ...]:
+    """What the form cannot take over as it is; nothing for a model that this studio does not have."""
+    try:
+        return _planner(request).plan(request, _listed(request.model)).notes
+    except UserError as error:
+        return (str(error),)
 
 
 def _planner(request: VideoRequest) -> ModuleType:

@@ -104,5 +104,5 @@ export async function restore(file) {
     return;
   }
   fill(answer.method, answer.settings);
-  toast(`Settings restored from ${file.name}.`);
+  toast([`Settings restored from ${file.name}.`, ...answer.notes].join(" "), { seconds: answer.notes.length ? 9 : 6 });
 }

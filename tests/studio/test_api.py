@@ -86,11 +86,19 @@ def test_an_estimate_tells_what_will_be_snapped(page):
     assert wrong["error"] == "Steps must be 1 or more." and wrong["model"]["name"] == "playground-wan"
 
 
+def test_settings_that_the_form_cannot_take_over_are_named(page, tmp_path):
+    long, gone = GenerateRequest(prompt="a red ball", frames=121), GenerateRequest(prompt="a red ball", model="/home/somebody/model")
+    for request, word in ((long, "121 frames became 33"), (gone, "choose one from the list")):
+        write_clip(tmp_path / "clip.mp4", np.zeros((5, 32, 32, 3), np.uint8), 8, request)
+        answer = page.post("/studio/restore", content=(tmp_path / "clip.mp4").read_bytes(), headers=OURS | {"X-Name": "clip.mp4"}).json()
+        assert word in answer["notes"][0]
+
+
 def test_settings_come_back_from_a_clip_and_not_from_other_files(page, tmp_path):
     request = GenerateRequest(prompt="a red ball", seed=5, steps=3)
     write_clip(tmp_path / "clip.mp4", np.zeros((5, 32, 32, 3), np.uint8), 8, request)
     headers = OURS | {"X-Name": "clip.mp4"}
     answer = page.post("/studio/restore", content=(tmp_path / "clip.mp4").read_bytes(), headers=headers).json()
-    assert answer == {"method": "generate", "settings": request.model_dump(mode="json")}
+    assert answer == {"method": "generate", "settings": request.model_dump(mode="json"), "notes": []}
     for body in (b"", b"just words", (tmp_path / "clip.mp4").read_bytes()[:200]):
         assert page.post("/studio/restore", content=body, headers=headers).json()["error"].endswith(".")
