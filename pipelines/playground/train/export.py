@@ -38,7 +38,7 @@ def _pairs(pipeline: WanPipeline, clips: WorldClips, count: int = 24) -> tuple[n
 
 @torch.no_grad()
 def sample_sheet(pipeline: WanPipeline, file: Path, size: int, frames: int, count: int = 8, steps: int = 20, guidance: float = 4.0) -> None:
-    """Five frames each of `count` clips for captions of the training split, one row per caption."""
+    """Five frames each of `count` clips (an even number) for captions of the training split, in two columns at twice the size."""
     rows = []
     for index in range(count):
         words = caption(sample_scene(TRAIN_SEEDS[-1 - index]))
@@ -49,4 +49,7 @@ def sample_sheet(pipeline: WanPipeline, file: Path, size: int, frames: int, coun
             max_sequence_length=pipeline.tokenizer.model_max_length, output_type="np",
         ).frames[0]  # fmt: skip
         rows.append(np.concatenate([video[at] for at in np.linspace(0, frames - 1, 5).round().astype(int)], 1))
-    Image.fromarray((np.concatenate(rows) * 255).round().astype(np.uint8)).save(file)
+    half = len(rows) // 2
+    sheet = np.concatenate([np.concatenate(rows[:half]), np.concatenate(rows[half:])], 1)
+    picture = Image.fromarray((sheet * 255).round().astype(np.uint8))
+    picture.resize((picture.width * 2, picture.height * 2), Image.Resampling.BICUBIC).save(file)

@@ -139,7 +139,7 @@ def _part(budget: Budget, share: float) -> Budget:
 
 def _train(vae: AutoencoderKLWan, phase: Phase, folder: Path, budget: Budget, device: str, resume: bool, seed: int) -> None:
     """One phase with an optimiser of its own: the old one's moments would wreck the model at the switch."""
-    optimiser = torch.optim.AdamW(vae.parameters(), lr=phase.peak, betas=(0.9, 0.95), weight_decay=0.0)
+    optimiser = torch.optim.AdamW([p for p in vae.parameters() if p.requires_grad], lr=phase.peak, betas=(0.9, 0.95), weight_decay=0.0)
     run = Run(folder, f"vae-{phase.name}", {"model": vae, "optimiser": optimiser}, budget, seed, resume)
 
     def update(step: int, progress: float) -> float:
@@ -159,26 +159,9 @@ def _train(vae: AutoencoderKLWan, phase: Phase, folder: Path, budget: Budget, de
 
 def train_decoder(vae: AutoencoderKLWan, clips: WorldClips, folder: Path, budget: Budget, device: str, resume: bool, seed: int = 0) -> None:
     """Train the decoder alone, in place: latents stay as they are, so a transformer may learn on them at the same time."""
-    vae.requires_grad_(False)
-    parts = [vae.post_quant_conv.requires_grad_(True), vae.decoder.requires_grad_(True)]
-    optimiser = torch.optim.AdamW([p for part in parts for p in part.parameters()], lr=4e-4, betas=(0.9, 0.95), weight_decay=0.0)
-    run = Run(folder, "vae-decoder", {"model": vae, "optimiser": optimiser}, budget, seed, resume)
-
-    def update(step: int, progress: float) -> float:
-        for group in optimiser.param_groups:
-            group["lr"] = warm_then_cosine(progress, step, peak=4e-4)
-        frames = whole(clips, np.random.default_rng((seed, step)), 2).to(device)
-        with torch.no_grad():
-            latents = vae.encode(frames).latent_dist.mode()
-        rebuilt = vae.decode(latents + 0.02 * torch.randn_like(latents)).sample
-        loss = picture_loss(rebuilt, frames)
-        optimiser.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
-        optimiser.step()
-        return loss.item()
-
-    run.loop(update)
+    vae.encoder.requires_grad_(False)
+    vae.quant_conv.requires_grad_(False)
+    _train(vae, Phase("decoder", 4e-4, lambda draw, step: whole(clips, draw, 2)), folder, budget, device, resume, seed)
 
 
 def whole(clips: WorldClips, draw: np.random.Generator, size: int, single: bool = False) -> torch.Tensor:
