@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import platform
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -47,5 +48,5 @@ def write_report(rows: Sequence[Row], file: Path | None, about: dict[str, object
         bar = f"   bar {row.bar:g}: {'holds' if row.holds else 'missed'}" if row.bar is not None else ""
         print(f"{row.name:<{width}}  {row.value:.4g}{error}{bar}")
     if file:
-        machine = {"machine": platform.machine(), "python": platform.python_version()}
+        machine = {"machine": f"{os.cpu_count()}-core {platform.machine()} processor", "python": platform.python_version()}
         file.write_text(json.dumps({"about": about | machine, "rows": [asdict(row) for row in rows]}, indent=2) + "\n")

@@ -28,7 +28,7 @@ pipeline("a red ball bounces on a beach", height={size}, width={size}, num_frame
 
 ## Figures
 
-Measured by `python -m pipelines evaluate playground` on {captions} held-out scenes (seeds from 1,000,000), {machine}.
+Measured by `python -m pipelines evaluate playground` on {captions} held-out scenes (seeds from 1,000,000), a {machine}.
 
 | what | figure | bar | |
 |---|---|---|---|
