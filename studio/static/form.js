@@ -106,3 +106,12 @@ export async function restore(file) {
   fill(answer.method, answer.settings);
   toast([`Settings restored from ${file.name}.`, ...answer.notes].join(" "), { seconds: answer.notes.length ? 9 : 6 });
 }
+
+// A slider pulls a typed number back into its range without a word; say it.
+document.addEventListener("change", ({ target: field }) => {
+  const slider = field.type === "number" && field.closest(".block")?.querySelector("input[type=range]");
+  if (!slider || !field.value) return;
+  const asked = Number(field.value);
+  const taken = Math.min(Math.max(asked, Number(slider.min)), Number(slider.max));
+  if (taken !== asked) toast(`${asked} became ${taken}: this setting goes from ${slider.min} to ${slider.max} here.`);
+}, true);

@@ -39,6 +39,13 @@ def test_sizes_and_lengths_are_snapped_with_a_note_before_generating(visit):
     assert "18" in said and "17" in said and "70" in said and "64" in said
 
 
+def test_a_number_beyond_a_slider_is_pulled_back_with_a_note(visit):
+    page = visit()
+    write(page, "frames", 99)
+    expect(page.locator(".lk-toast")).to_contain_text("99 became 33")
+    expect(page.locator(".lk-frames input:not([type=range])").first).to_have_value("33")
+
+
 def test_unknown_words_are_drawn_all_the_same(visit):
     page = visit()
     generate(page, "zxqv ドラゴン 🐉 <script>alert(1)</script>", **QUICK)
