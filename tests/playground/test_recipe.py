@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ import pytest
 import torch
 
 from pipelines.playground.train.clips import WorldClips
+from pipelines.playground.train.curve import read_losses
 from pipelines.playground.train.run import Budget, Run
 from pipelines.playground.train.tokenizer import new_tokenizer, world_words
 from pipelines.playground.train.vae import new_vae, single_frames
@@ -69,8 +69,7 @@ def train(folder: Path, *stops: int) -> tuple[list[float], torch.Tensor]:
             return loss.item()
 
         run.loop(update, say_every=1)
-    losses = [json.loads(line)["loss"] for line in (folder / "log.jsonl").read_text().splitlines()]
-    return losses, model.weight.detach()
+    return list(read_losses(folder)["toy"].values()), model.weight.detach()
 
 
 def test_an_interrupted_training_goes_on_as_if_it_had_not_been(tmp_path: Path) -> None:

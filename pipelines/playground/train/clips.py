@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from pipelines.playground.render import render
-from pipelines.playground.scene import TRAIN_SEEDS, sample_scene, still
+from pipelines.playground.scene import TRAIN_SEEDS, WORLD, sample_scene, still
 
 CHUNK = 32
 
@@ -21,11 +21,12 @@ class WorldClips:
         cache: folder for the rendered chunks.
         count: number of clips, rounded up to whole chunks.
         shape: (frames, height, width); one frame means scenes at rest.
+        first: the seed of clip 0, so that several sets show different scenes.
     """
 
-    def __init__(self, cache: Path, count: int, shape: tuple[int, int, int]) -> None:
-        self.shape = shape
-        self.folder = cache / "x".join(map(str, shape))
+    def __init__(self, cache: Path, count: int, shape: tuple[int, int, int], first: int = 0) -> None:
+        self.shape, self.first = shape, first
+        self.folder = cache / f"world{WORLD}" / ("x".join(map(str, shape)) + f"-from-{first}")
         self.folder.mkdir(parents=True, exist_ok=True)
         self.chunks = -(-count // CHUNK)
         self._open: dict[int, np.ndarray] = {}
@@ -36,13 +37,16 @@ class WorldClips:
     def render_missing(self, workers: int = os.cpu_count() or 1) -> None:
         """Render what the cache lacks, several chunks at a time."""
         missing = [index for index in range(self.chunks) if not self._file(index).exists()]
+        if not missing:
+            return
+        jobs = [(self.seed(index * CHUNK), self.shape, self._file(index)) for index in missing]
         with ProcessPoolExecutor(max(1, workers)) as pool:
-            for done, _ in enumerate(pool.map(_render_chunk, [(index, self.shape, self._file(index)) for index in missing]), 1):
+            for done, _ in enumerate(pool.map(_render_chunk, jobs), 1):
                 print(f"rendering {self.folder.name}: {done * CHUNK}/{len(missing) * CHUNK} clips", flush=True)
 
     def seed(self, index: int) -> int:
         """The scene seed of clip `index`."""
-        return TRAIN_SEEDS[index]
+        return TRAIN_SEEDS[self.first + index]
 
     def frames(self, index: int) -> np.ndarray:
         """(T, H, W, 3) uint8 frames of clip `index`."""
@@ -55,9 +59,28 @@ class WorldClips:
         return self.folder / f"{chunk:05d}.npy"
 
 
+def open_sets(sizes: str, frames: int, cache: Path) -> list[WorldClips]:
+    """The training clips of `sizes`, such as "96x96:1024,64x96:256" (height x width : clips), rendered as far as missing.
+
+    Each set shows scenes of its own: the seeds go on where those of the set before end.
+
+    Raises:
+        ValueError: if `sizes` cannot be read.
+    """
+    sets, first = [], 0
+    for part in sizes.split(","):
+        size, count = part.split(":")
+        height, width = (int(side) for side in size.split("x"))
+        sets.append(WorldClips(cache, int(count), (frames, height, width), first))
+        first += len(sets[-1])
+    for clips in sets:
+        clips.render_missing()
+    return sets
+
+
 def _render_chunk(job: tuple[int, tuple[int, int, int], Path]) -> None:
-    index, (frames, height, width), file = job
-    scenes = [sample_scene(TRAIN_SEEDS[index * CHUNK + place]) for place in range(CHUNK)]
+    first, (frames, height, width), file = job
+    scenes = [sample_scene(first + place) for place in range(CHUNK)]
     if frames == 1:
         scenes = [still(scene) for scene in scenes]
     clips = np.stack([render(scene, frames, height, width).frames for scene in scenes])

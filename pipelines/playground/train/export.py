@@ -1,52 +1,66 @@
-"""A trained pipeline becomes a folder of `assets/models`: bf16 safetensors, the preview's colours and a sheet of samples."""
+"""A trained pipeline becomes a folder of `assets/models`: bf16 safetensors, preview colours, how it was trained, a sheet of samples."""
 
 from __future__ import annotations
 
+import argparse
 import json
+import platform
+from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from diffusers import WanPipeline
+from diffusers import DiffusionPipeline
 from PIL import Image
 
 from pipelines.backbones.latent_rgb import fit
+from pipelines.models.registry import ROOT
 from pipelines.playground.scene import TRAIN_SEEDS, caption, sample_scene
 from pipelines.playground.train.clips import WorldClips
+from pipelines.playground.train.latents import Encode
 from pipelines.playground.train.vae import to_tensor
 
 
-def export(pipeline: WanPipeline, folder: Path, clips: WorldClips, recipe: dict[str, Any]) -> None:
-    """Write `pipeline` to `folder` in bf16 with latent_rgb.json and recipe.json (how it was trained)."""
+def place(name: str) -> Path:
+    """Where the repository keeps model `name`."""
+    return ROOT / "assets" / "models" / name
+
+
+def export(pipeline: DiffusionPipeline, folder: Path, sets: Sequence[WorldClips], encode: Encode) -> None:
+    """Write `pipeline` to `folder` in bf16, with latent_rgb.json; `encode` gives the normalised latents that denoising works on."""
     pipeline.to(torch.bfloat16).save_pretrained(folder, safe_serialization=True)
     pipeline.to(torch.float32)
-    latents, frames = _pairs(pipeline, clips)
-    fit(latents, frames).save(folder / "latent_rgb.json")
+    frames = np.stack([sets[0].frames(index)[0] for index in range(24)])
+    latents = encode(to_tensor(frames[:, None])).float().cpu()
+    fit(latents[:, :, 0].permute(1, 0, 2, 3).numpy(), frames).save(folder / "latent_rgb.json")
+
+
+def write_recipe(folder: Path, flags: argparse.Namespace, device: str) -> None:
+    """Write recipe.json: the flags, the machine, the day. Without paths: they say nothing to others."""
+    chosen = {name: value for name, value in vars(flags).items() if value is not None and not isinstance(value, Path)}
+    chosen.pop("resume", None)
+    machine = torch.cuda.get_device_name() if device == "cuda" else f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
+    recipe = {"flags": chosen, "device": machine, "torch": torch.__version__, "date": date.today().isoformat()}
+    if flags.start:
+        recipe["started_from"] = json.loads((flags.start / "recipe.json").read_text())
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "recipe.json").write_text(json.dumps(recipe, indent=2) + "\n")
 
 
 @torch.no_grad()
-def _pairs(pipeline: WanPipeline, clips: WorldClips, count: int = 24) -> tuple[np.ndarray, np.ndarray]:
-    """Normalised latents (C, N, H', W') of the first frames of `count` clips, and those frames (N, H, W, 3)."""
-    vae = pipeline.vae
-    frames = np.stack([clips.frames(index)[0] for index in range(count)])
-    latents = vae.encode(to_tensor(frames[:, None])).latent_dist.mode()
-    mean, deviation = (torch.tensor(v).view(1, -1, 1, 1, 1) for v in (vae.config.latents_mean, vae.config.latents_std))
-    return ((latents - mean) / deviation)[:, :, 0].permute(1, 0, 2, 3).numpy(), frames
-
-
-@torch.no_grad()
-def sample_sheet(pipeline: WanPipeline, file: Path, size: int, frames: int, count: int = 8, steps: int = 20, guidance: float = 4.0) -> None:
+def sample_sheet(
+    pipeline: DiffusionPipeline, file: Path, shape: tuple[int, int, int], count: int = 8, steps: int = 20, guidance: float = 4.0
+) -> None:
     """Five frames each of `count` clips (an even number) for captions of the training split, in two columns at twice the size."""
+    frames, height, width = shape
     rows = []
     for index in range(count):
         words = caption(sample_scene(TRAIN_SEEDS[-1 - index]))
         print(f"row {index + 1}: {words}", flush=True)
-        generator = torch.Generator().manual_seed(index)
         video = pipeline(
-            words, height=size, width=size, num_frames=frames, num_inference_steps=steps, guidance_scale=guidance, generator=generator,
-            max_sequence_length=pipeline.tokenizer.model_max_length, output_type="np",
+            words, height=height, width=width, num_frames=frames, num_inference_steps=steps, guidance_scale=guidance,
+            generator=torch.Generator().manual_seed(index), max_sequence_length=pipeline.tokenizer.model_max_length, output_type="np",
         ).frames[0]  # fmt: skip
         rows.append(np.concatenate([video[at] for at in np.linspace(0, frames - 1, 5).round().astype(int)], 1))
     half = len(rows) // 2

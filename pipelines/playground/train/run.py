@@ -13,6 +13,8 @@ from typing import Any
 
 import torch
 
+from pipelines.playground.train.curve import draw_losses
+
 
 @dataclass(frozen=True)
 class Budget:
@@ -56,8 +58,8 @@ class Run:
         """Share of the budget used, 0..1."""
         return self.budget.progress(self.step, self.seconds)
 
-    def loop(self, update: Callable[[int, float], float], save_every: float = 60.0, say_every: int = 25) -> None:
-        """Call `update(step, progress) -> loss` until the budget is used; save, log and print on the way."""
+    def loop(self, update: Callable[[int, float], float], save_every: float = 50.0, say_every: int = 25) -> None:
+        """Call `update(step, progress) -> loss` until the budget is used; save, log, print and draw the loss on the way."""
         began, saved, before = time.monotonic(), time.monotonic(), self.seconds
         losses: list[float] = []
         while self.progress < 1:
@@ -70,8 +72,10 @@ class Run:
                 losses = []
             if time.monotonic() - saved > save_every:
                 self.save()
+                draw_losses(self.folder)
                 saved = time.monotonic()
         self.save()
+        draw_losses(self.folder)
 
     def save(self) -> None:
         """Write the checkpoint atomically."""

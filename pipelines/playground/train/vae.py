@@ -1,4 +1,4 @@
-"""Training of the playground's AutoencoderKLWan: first per frame, then on whole clips, then on what moves in them.
+"""Training of the playground's AutoencoderKLWan: first per frame, then on cut-outs of clips of several sizes.
 
 The order matters. The channel RMS norms starve under torch's default initialisation, so the convolutions start with unit
 gain; and a causal video autoencoder learns much faster when it starts as a good image autoencoder, so in every temporal
@@ -7,8 +7,9 @@ kernel only the newest tap is non-zero at first.
 
 from __future__ import annotations
 
+import argparse
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -21,8 +22,9 @@ from diffusers.models.autoencoders.autoencoder_kl_wan import WanCausalConv3d, Wa
 from torch import nn
 from torch.nn import functional as F
 
-from pipelines.playground.train.clips import WorldClips
-from pipelines.playground.train.run import Budget, Run, warm_then_cosine
+from pipelines.playground.train.clips import WorldClips, open_sets
+from pipelines.playground.train.optimise import MuonAndAdamW
+from pipelines.playground.train.run import Average, Budget, Run, warm_then_cosine
 
 CONFIG = {
     "base_dim": 16,
@@ -35,11 +37,11 @@ CONFIG = {
     "latents_mean": [0.0] * 16,
     "latents_std": [1.0] * 16,
 }
-SHARES = {"frames": 0.2, "clips": 0.4, "details": 0.4}
+SHARES = {"frames": 0.25, "clips": 0.75}
 """Share of the time of each phase."""
 
-CROP = 32
-"""Side in pixels of the cut-outs of the last phase."""
+CROP = 64
+"""Side in pixels of the cut-outs."""
 
 
 def new_vae() -> AutoencoderKLWan:
@@ -109,19 +111,31 @@ def picture_loss(rebuilt: torch.Tensor, clips: torch.Tensor) -> torch.Tensor:
     return F.mse_loss(rebuilt, clips) + 0.1 * F.l1_loss(rebuilt, clips) + 0.05 * edges
 
 
-def train_vae(clips: WorldClips, folder: Path, budget: Budget, device: str, resume: bool = True, seed: int = 0) -> AutoencoderKLWan:
-    """All phases; returns the trained autoencoder with its latent statistics set."""
+def train_vae(
+    sets: Sequence[WorldClips], folder: Path, budget: Budget, device: str, *, batch: int = 2, start: Path | None = None,
+    resume: bool = True, seed: int = 0,
+) -> AutoencoderKLWan:  # fmt: skip
+    """All phases on `sets` of clips of several sizes; returns the trained autoencoder with its latent statistics set.
+
+    Args:
+        batch: clips per step; steps of single frames hold six times as many.
+        start: folder of a trained autoencoder to go on from; the single-frame phase is left out then.
+    """
     torch.manual_seed(seed)
-    vae = new_vae().to(device)
-    phases = [
-        Phase("frames", 1e-3, lambda draw, step: whole(clips, draw, 12, single=True)),
-        Phase("clips", 4e-4, lambda draw, step: whole(clips, draw, 12 if step % 10 == 9 else 2, single=step % 10 == 9)),
-        Phase("details", 5e-4, lambda draw, step: whole(clips, draw, 2) if step % 6 == 5 else cut_outs(clips, draw, 4)),
-    ]
-    for index, phase in enumerate(phases):
-        _train(vae, phase, folder, _part(budget, SHARES[phase.name]), device, resume, seed + index)
-    set_statistics(vae, clips, device)
+    vae = (AutoencoderKLWan.from_pretrained(start, torch_dtype=torch.float32) if start else new_vae()).to(device)
+    phases = [Phase("frames", 1e-3, lambda draw, step: single(sets, draw, 6 * batch)), Phase("clips", 4e-4, partial(_mixed, sets, batch))]
+    if start:
+        del phases[0]
+    for phase in phases:
+        share = SHARES[phase.name] if len(phases) > 1 else 1.0
+        _train(vae, phase, folder, _part(budget, share), device, resume, seed)
+    set_statistics(vae, sets, device)
     return vae
+
+
+def _mixed(sets: Sequence[WorldClips], batch: int, draw: np.random.Generator, step: int) -> torch.Tensor:
+    """Moving cut-outs, and single frames at every sixth step."""
+    return single(sets, draw, 6 * batch) if step % 6 == 5 else cut_outs(sets, draw, batch)
 
 
 @dataclass(frozen=True)
@@ -139,12 +153,12 @@ def _part(budget: Budget, share: float) -> Budget:
 
 def _train(vae: AutoencoderKLWan, phase: Phase, folder: Path, budget: Budget, device: str, resume: bool, seed: int) -> None:
     """One phase with an optimiser of its own: the old one's moments would wreck the model at the switch."""
-    optimiser = torch.optim.AdamW([p for p in vae.parameters() if p.requires_grad], lr=phase.peak, betas=(0.9, 0.95), weight_decay=0.0)
-    run = Run(folder, f"vae-{phase.name}", {"model": vae, "optimiser": optimiser}, budget, seed, resume)
+    optimiser, average = MuonAndAdamW(vae, phase.peak, weight_decay=0.0), Average(vae, decay=0.995)
+    state = {"model": vae, "optimiser": optimiser, "average": average}
+    run = Run(folder, f"vae-{phase.name}", state, budget, seed, resume)
 
     def update(step: int, progress: float) -> float:
-        for group in optimiser.param_groups:
-            group["lr"] = warm_then_cosine(progress, step, peak=phase.peak)
+        optimiser.set_rate(warm_then_cosine(progress, step, peak=phase.peak))
         clips = phase.batch(np.random.default_rng((seed, step)), step).to(device)
         with single_frames(vae) if clips.shape[2] == 1 else nullcontext():
             loss = loss_of(vae, clips)
@@ -152,37 +166,42 @@ def _train(vae: AutoencoderKLWan, phase: Phase, folder: Path, budget: Budget, de
             loss.backward()
         nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
         optimiser.step()
+        average.update(vae)
         return loss.item()
 
     run.loop(update)
+    vae.load_state_dict(average.weights)
 
 
-def train_decoder(vae: AutoencoderKLWan, clips: WorldClips, folder: Path, budget: Budget, device: str, resume: bool, seed: int = 0) -> None:
+def train_decoder(
+    vae: AutoencoderKLWan, sets: Sequence[WorldClips], folder: Path, budget: Budget, device: str, *, batch: int = 2,
+    resume: bool = True, seed: int = 0,
+) -> None:  # fmt: skip
     """Train the decoder alone, in place: latents stay as they are, so a transformer may learn on them at the same time."""
     vae.encoder.requires_grad_(False)
     vae.quant_conv.requires_grad_(False)
-    _train(vae, Phase("decoder", 4e-4, lambda draw, step: whole(clips, draw, 2)), folder, budget, device, resume, seed)
+    _train(vae, Phase("decoder", 4e-4, lambda draw, step: cut_outs(sets, draw, batch)), folder, budget, device, resume, seed)
 
 
-def whole(clips: WorldClips, draw: np.random.Generator, size: int, single: bool = False) -> torch.Tensor:
-    """(B, 3, T, H, W) float in [-1, 1] of randomly drawn clips, or of one frame of each."""
+def single(sets: Sequence[WorldClips], draw: np.random.Generator, size: int) -> torch.Tensor:
+    """(B, 3, 1, S, S) float in [-1, 1]: cut-outs of single frames."""
+    clips = sets[int(draw.integers(len(sets)))]
     chosen = [clips.frames(int(index)) for index in draw.integers(len(clips), size=size)]
-    if single:
-        chosen = [frames[(at := int(draw.integers(len(frames)))) : at + 1] for frames in chosen]
-    return to_tensor(np.stack(chosen))
+    return to_tensor(np.stack([_cut(draw, frames)[(at := int(draw.integers(len(frames)))) : at + 1] for frames in chosen]))
 
 
-def cut_outs(clips: WorldClips, draw: np.random.Generator, size: int) -> torch.Tensor:
-    """(B, 3, T, 32, 32) float in [-1, 1] around places where something moves, which is where detail is hard to keep."""
-    pieces = []
-    for index in draw.integers(len(clips), size=size):
-        frames = clips.frames(int(index))
-        change = np.abs(frames - frames.mean(0)).mean((0, 3)) + 1.0
-        place = int(draw.choice(change.size, p=(change / change.sum()).ravel()))
-        row, column = (max(0, at - CROP // 2) for at in divmod(place, change.shape[1]))
-        row, column = min(row, change.shape[0] - CROP), min(column, change.shape[1] - CROP)
-        pieces.append(frames[:, row : row + CROP, column : column + CROP])
-    return to_tensor(np.stack(pieces))
+def cut_outs(sets: Sequence[WorldClips], draw: np.random.Generator, size: int) -> torch.Tensor:
+    """(B, 3, T, S, S) float in [-1, 1] around places where something moves, which is where detail is hard to keep."""
+    clips = sets[int(draw.integers(len(sets)))]
+    return to_tensor(np.stack([_cut(draw, clips.frames(int(index))) for index in draw.integers(len(clips), size=size)]))
+
+
+def _cut(draw: np.random.Generator, frames: np.ndarray) -> np.ndarray:
+    """(T, S, S, 3) of (T, H, W, 3): S = CROP, the centre drawn in proportion to the change over time."""
+    change = np.abs(frames[::4] - frames[::4].mean(0)).mean((0, 3)) + 1.0
+    place = int(draw.choice(change.size, p=(change / change.sum()).ravel()))
+    corner = [max(0, min(at - CROP // 2, side - CROP)) for at, side in zip(divmod(place, change.shape[1]), change.shape, strict=True)]
+    return frames[:, corner[0] : corner[0] + CROP, corner[1] : corner[1] + CROP]
 
 
 def to_tensor(clips: np.ndarray) -> torch.Tensor:
@@ -191,11 +210,12 @@ def to_tensor(clips: np.ndarray) -> torch.Tensor:
 
 
 @torch.no_grad()
-def set_statistics(vae: AutoencoderKLWan, clips: WorldClips, device: str, count: int = 64) -> None:
+def set_statistics(vae: AutoencoderKLWan, sets: Sequence[WorldClips], device: str, count: int = 64) -> None:
     """Store each latent channel's mean and deviation over training clips in the configuration, as the real models do."""
-    latents = [vae.encode(to_tensor(clips.frames(i)[None]).to(device)).latent_dist.mode() for i in range(min(count, len(clips)))]
-    stacked = torch.cat(latents)
-    mean, deviation = stacked.mean((0, 2, 3, 4)), stacked.std((0, 2, 3, 4))
+    clips = [part.frames(index) for part in sets for index in range(min(count // len(sets), len(part)))]
+    latents = [vae.encode(to_tensor(clip[None]).to(device)).latent_dist.mode()[0].flatten(1) for clip in clips]
+    stacked = torch.cat(latents, 1)
+    mean, deviation = stacked.mean(1), stacked.std(1)
     vae.register_to_config(latents_mean=mean.tolist(), latents_std=deviation.tolist())
 
 
@@ -208,3 +228,24 @@ def psnr(vae: AutoencoderKLWan, clips: np.ndarray, device: str = "cpu") -> float
         rebuilt = vae.decode(vae.encode(tensor).latent_dist.mode()).sample.clamp(-1, 1)
         values.append(-10 * torch.log10(((rebuilt - tensor) / 2).pow(2).mean()).item())
     return float(np.mean(values))
+
+
+def main(flags: argparse.Namespace, device: str) -> None:
+    """`train wan-vae`: the video autoencoder, into WORK/wan-vae/model."""
+    folder = flags.work / "wan-vae"
+    sets = open_sets(flags.sizes, flags.frames, flags.work / "world")
+    start = flags.start and flags.start / "vae"
+    budget = Budget(flags.minutes, flags.steps)
+    vae = train_vae(sets, folder, budget, device, batch=flags.batch, start=start, resume=flags.resume, seed=flags.seed)
+    vae.save_pretrained(folder / "model")
+
+
+def main_of_decoder(flags: argparse.Namespace, device: str) -> None:
+    """`train wan-decoder`: more training of the decoder alone, from WORK/wan-vae/model into WORK/wan-vae/refined."""
+    folder = flags.work / "wan-vae"
+    source = flags.start / "vae" if flags.start else folder / "model"
+    vae = AutoencoderKLWan.from_pretrained(source, torch_dtype=torch.float32).to(device)
+    sets = open_sets(flags.sizes, flags.frames, flags.work / "world")
+    budget = Budget(flags.minutes, flags.steps)
+    train_decoder(vae, sets, folder, budget, device, batch=flags.batch, resume=flags.resume, seed=flags.seed)
+    vae.save_pretrained(folder / "refined")

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from diffusers import AutoencoderKLWan, UniPCMultistepScheduler, WanPipeline, WanTransformer3DModel
 from torch import nn
-from transformers import UMT5Config, UMT5EncoderModel
+from transformers import AutoTokenizer, UMT5Config, UMT5EncoderModel
 
-from pipelines.playground.scene import caption, sample_scene
-from pipelines.playground.train.clips import WorldClips
+from pipelines.playground.train.clips import WorldClips, open_sets
+from pipelines.playground.train.latents import Encode, LatentWorld, fingerprint
+from pipelines.playground.train.optimise import MuonAndAdamW
 from pipelines.playground.train.run import Average, Budget, Run, warm_then_cosine
 from pipelines.playground.train.tokenizer import MAX_TOKENS, new_tokenizer
-from pipelines.playground.train.vae import to_tensor
 
 TEXT_DIM = 128
 TRANSFORMER = {
@@ -33,7 +34,7 @@ SAMPLING_SHIFT = 3.0
 """Flow shift of the sampler, that of Wan2.1 at its smaller size."""
 
 PEAK = 7e-4
-"""Highest learning rate."""
+"""Highest learning rate of what AdamW trains."""
 
 TRAINING_SHIFT = 2.0
 """Shift of the noise levels drawn in training: half of them lie above 2/3."""
@@ -56,44 +57,17 @@ class TextAndVideo(nn.Module):
         """(B, L, D) text states, zero behind the end of each prompt as WanPipeline has them."""
         return self.text_encoder(ids, mask).last_hidden_state * mask[..., None]
 
-
-class LatentWorld:
-    """Normalised latents and captions of all training clips, encoded once and kept in memory.
-
-    Args:
-        clips: the rendered clips.
-        vae: the trained autoencoder.
-        file: where the latents are cached.
-    """
-
-    def __init__(self, clips: WorldClips, vae: AutoencoderKLWan, file: Path, device: str) -> None:
-        if not file.exists():
-            np.save(file, _encode_all(clips, vae.to(device), device))
-        self.latents = np.load(file)
-        scenes = [sample_scene(clips.seed(index)) for index in range(len(self.latents))]
-        self.captions = {moving: [caption(scene, moving=moving) for scene in scenes] for moving in (True, False)}
-
-    def batch(self, seed: int, step: int, size: int, single: bool) -> tuple[torch.Tensor, list[str]]:
-        """(B, C, T', H', W') latents and their captions, one caption in ten empty; `single` gives first frames."""
-        draw = np.random.default_rng((seed, step))
-        chosen = draw.integers(len(self.latents), size=size)
-        latents = torch.from_numpy(self.latents[chosen].astype(np.float32))
-        words = ["" if draw.uniform() < 0.1 else self.captions[not single][int(index)] for index in chosen]
-        return latents[:, :, :1] if single else latents, words
-
-
-@torch.no_grad()
-def _encode_all(clips: WorldClips, vae: AutoencoderKLWan, device: str) -> np.ndarray:
-    mean, deviation = (
-        torch.tensor(values).view(1, -1, 1, 1, 1).to(device) for values in (vae.config.latents_mean, vae.config.latents_std)
-    )
-    rows = []
-    for start in range(0, len(clips), 8):
-        batch = to_tensor(np.stack([clips.frames(index) for index in range(start, min(start + 8, len(clips)))])).to(device)
-        rows.append(((vae.encode(batch).latent_dist.mode() - mean) / deviation).half().cpu().numpy())
-        if start % 256 == 0:
-            print(f"encoding {start}/{len(clips)} clips", flush=True)
-    return np.concatenate(rows)
+    def load_trained(self, folder: Path, tokenizer: Any) -> None:
+        """Take over the weights of a finished model; words are matched by their spelling, new ones stay as they are."""
+        self.transformer.load_state_dict(WanTransformer3DModel.from_pretrained(folder / "transformer").state_dict())
+        trained = UMT5EncoderModel.from_pretrained(folder / "text_encoder").state_dict()
+        rows, old = self.text_encoder.shared.weight.detach().clone(), AutoTokenizer.from_pretrained(folder / "tokenizer").get_vocab()
+        for word, row in tokenizer.get_vocab().items():
+            if word in old:
+                rows[row] = trained["shared.weight"][old[word]]
+        for name in ("shared.weight", "encoder.embed_tokens.weight"):
+            trained[name] = rows
+        self.text_encoder.load_state_dict(trained)
 
 
 def flow_loss(
@@ -103,7 +77,7 @@ def flow_loss(
     level = sigma.view(-1, 1, 1, 1, 1)
     noisy = (1 - level) * latents + level * noise
     prediction = model.transformer(noisy, sigma * 1000, model.encode(ids, mask), return_dict=False)[0]
-    return (prediction - (noise - latents)).pow(2).mean()
+    return (prediction.float() - (noise - latents)).pow(2).mean()
 
 
 def draw_levels(count: int) -> torch.Tensor:
@@ -112,31 +86,49 @@ def draw_levels(count: int) -> torch.Tensor:
     return TRAINING_SHIFT * sigma / (1 + (TRAINING_SHIFT - 1) * sigma)
 
 
+def encoder_of(vae: AutoencoderKLWan, device: str) -> Encode:
+    """Clips to normalised latents."""
+    statistics = (torch.tensor(v, device=device).view(1, -1, 1, 1, 1) for v in (vae.config.latents_mean, vae.config.latents_std))
+    mean, deviation = statistics
+
+    @torch.no_grad()
+    def encode(clips: torch.Tensor) -> torch.Tensor:
+        return (vae.encode(clips.to(device)).latent_dist.mode() - mean) / deviation
+
+    return encode
+
+
 def train_wan(
-    clips: WorldClips, folder: Path, vae_folder: Path, budget: Budget, device: str, resume: bool, seed: int, compiled: bool, size: int
-) -> WanPipeline:
-    """Train on the latents of `clips` with `size` clips a step; returns the whole pipeline with averaged weights."""
+    sets: Sequence[WorldClips], folder: Path, vae_folder: Path, budget: Budget, device: str, *, batch: int = 16,
+    start: Path | None = None, resume: bool = True, seed: int = 0, compiled: bool = False,
+) -> WanPipeline:  # fmt: skip
+    """Train on the latents of `sets`; returns the whole pipeline with averaged weights.
+
+    Args:
+        batch: clips of 64 x 64 px per step; of larger ones fewer, of single frames more.
+        start: folder of a finished model to go on from.
+    """
     torch.manual_seed(seed)
-    folder.mkdir(parents=True, exist_ok=True)
-    vae = AutoencoderKLWan.from_pretrained(vae_folder).eval()
-    world = LatentWorld(clips, vae, folder / "latents.npy", device)
+    vae = AutoencoderKLWan.from_pretrained(vae_folder, torch_dtype=torch.float32).eval().to(device)
+    world = LatentWorld(sets, encoder_of(vae, device), folder / f"latents-{fingerprint(vae)}")
     tokenizer = new_tokenizer()
-    model = TextAndVideo(len(tokenizer)).to(device)
-    average = Average(model, decay=0.998)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=PEAK, betas=(0.9, 0.95), weight_decay=0.01)
+    model = TextAndVideo(len(tokenizer))
+    if start:
+        model.load_trained(start, tokenizer)
+    model.to(device)
+    average, optimiser = Average(model, decay=0.998), MuonAndAdamW(model, PEAK)
     run = Run(folder, "wan", {"model": model, "average": average, "optimiser": optimiser}, budget, seed, resume)
     if compiled:
         model.transformer.compile_repeated_blocks(dynamic=False)
 
     def update(step: int, progress: float) -> float:
-        for group in optimiser.param_groups:
-            group["lr"] = warm_then_cosine(progress, step, peak=PEAK, warm_steps=100)
-        single = step % 6 == 5
-        latents, words = world.batch(seed, step, size * 4 if single else size, single)
+        optimiser.set_rate(warm_then_cosine(progress, step, peak=PEAK, warm_steps=100))
+        latents, words = world.batch(seed, step, batch, single=step % 6 == 5)
         tokens = tokenizer(words, padding="max_length", max_length=MAX_TOKENS, truncation=True, return_tensors="pt")
         noise, sigma = torch.randn(latents.shape), draw_levels(len(latents))
         parts = (part.to(device) for part in (latents, noise, sigma, tokens.input_ids, tokens.attention_mask))
-        loss = flow_loss(model, *parts)
+        with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
+            loss = flow_loss(model, *parts)
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -145,7 +137,7 @@ def train_wan(
         return loss.item()
 
     run.loop(update)
-    return assemble(average, tokenizer, vae)
+    return assemble(average, tokenizer, vae.cpu())
 
 
 def assemble(average: Average, tokenizer: Any, vae: AutoencoderKLWan) -> WanPipeline:
@@ -154,3 +146,22 @@ def assemble(average: Average, tokenizer: Any, vae: AutoencoderKLWan) -> WanPipe
     model.load_state_dict(average.weights)
     scheduler = UniPCMultistepScheduler(prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=SAMPLING_SHIFT)
     return WanPipeline(tokenizer, model.text_encoder.eval(), vae, scheduler, model.transformer.eval())
+
+
+def main(flags: argparse.Namespace, device: str) -> None:
+    """`train wan`: text encoder and transformer on the latents of WORK/wan-vae/model; the whole pipeline goes to OUT."""
+    from pipelines.playground.train.export import export, place, sample_sheet, write_recipe
+
+    sets = open_sets(flags.sizes, flags.frames, flags.work / "world")
+    trained = flags.work / "wan-vae" / "model"
+    pipeline = train_wan(
+        sets, flags.work / "wan", flags.vae or trained, Budget(flags.minutes, flags.steps), device, batch=flags.batch,
+        start=flags.start, resume=flags.resume, seed=flags.seed, compiled=flags.compile,
+    )  # fmt: skip
+    refined = flags.work / "wan-vae" / "refined"
+    if refined.exists():
+        pipeline.vae = AutoencoderKLWan.from_pretrained(refined, torch_dtype=torch.float32).eval()
+    out = flags.out or place("playground-wan")
+    export(pipeline, out, sets, encoder_of(pipeline.vae, "cpu"))
+    write_recipe(out, flags, device)
+    sample_sheet(pipeline.to(device), flags.work / "wan" / "samples.png", sets[0].shape)
