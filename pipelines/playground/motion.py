@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipelines.playground.scene import Scene, Toy
+from pipelines.playground.scene import Scene
+from pipelines.playground.subjects import Toy
 
 REACH = 0.52
 """Half the length of a path, as a fraction of half the frame size."""
@@ -33,36 +34,37 @@ def path(toy: Toy, frames: int) -> Path:
     x, y = np.full_like(t, toy.place[0]), np.full_like(t, toy.place[1])
     angle, wide, tall = np.zeros_like(t), np.ones_like(t), np.ones_like(t)
     turn = 2 * np.pi * (t + toy.phase)
-    sweep = REACH * (2 * t - 1)
+    sweep = toy.reach * REACH * (2 * t - 1)
+    floor = toy.size - 0.82
     match toy.motion:
         case "left":
-            x, angle = -sweep, 0.12 * np.sin(2 * turn)
+            x, angle = x - sweep, 0.12 * np.sin(2 * turn)
         case "right":
-            x, angle = sweep, 0.12 * np.sin(2 * turn)
+            x, angle = x + sweep, 0.12 * np.sin(2 * turn)
         case "rise":
-            y = sweep
+            y = y + sweep
         case "fall":
-            y = -sweep
+            y = y - sweep
         case "bounce":
             height = np.abs(np.sin(np.pi * (2 * t + toy.phase)))
-            y = -0.45 + 0.75 * height
+            y = floor + 0.75 * height
             tall = 1 - 0.22 * np.exp(-8 * height)
             wide = 2 - tall
         case "jump":
             air = np.clip((t - 0.2) / 0.6, 0, 1)
-            y = -0.42 + 3.2 * air * (1 - air)
+            y = floor + 3.2 * air * (1 - air)
             tall = 1 - 0.2 * np.exp(-(((t - 0.12) / 0.07) ** 2)) - 0.2 * np.exp(-(((t - 0.86) / 0.06) ** 2))
             wide = 2 - tall
         case "spin":
             angle = turn * 1.25
         case "zigzag":
-            x = sweep
-            y = toy.place[1] + 0.34 * (2 * np.abs((2 * t + toy.phase) % 1 * 2 - 1) - 1)
+            x = x + sweep
+            y = y + 0.34 * (2 * np.abs((2 * t + toy.phase) % 1 * 2 - 1) - 1)
         case "circle":
-            x, y = 0.42 * np.cos(turn), 0.4 * np.sin(turn)
+            x, y = x + toy.reach * 0.42 * np.cos(turn), y + toy.reach * 0.4 * np.sin(turn)
         case "swing":
-            x = 0.48 * np.sin(turn)
-            y = toy.place[1] + 0.25 * (x / 0.48) ** 2
+            x = x + toy.reach * 0.48 * np.sin(turn)
+            y = y + 0.25 * np.sin(turn) ** 2
             angle = 0.6 * np.sin(turn)
         case "grow":
             wide = tall = 0.5 + 0.85 * t

@@ -1,38 +1,51 @@
-"""`Scene`: a plain, seedable, serialisable description of a clip, and its caption."""
+"""`Scene`: a plain, seedable, serialisable description of a clip; drawn from a seed, said in a caption."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
-from pipelines.playground.vocabulary import CAMERAS, COLOURS, MOTIONS, OPENINGS, PATTERNS, PLACES, SHAPES
+from pipelines.playground.captions import caption
+from pipelines.playground.emblem import EMBLEM_PLACE
+from pipelines.playground.subjects import Person, Subject, Toy, kind_of, looks
+from pipelines.playground.vocabulary import (
+    CAMERAS,
+    COLOURS,
+    EFFECTS,
+    EXPRESSIONS,
+    MOTIONS,
+    NO_EFFECT,
+    PATTERNS,
+    PERSON_MOTIONS,
+    PLACES,
+    SHAPES,
+)
+
+__all__ = ["Person", "Scene", "Subject", "Toy", "caption", "instance", "kind_of", "sample_scene", "still"]
+
+WORLD = 2
+"""Version of the world: what a seed shows changes with it, and with it every cache of renderings."""
 
 TRAIN_SEEDS = range(1_000_000)
-"""Seeds that models may be trained and tuned on."""
+"""Seeds of scenes that models may be trained and tuned on."""
 
 HELD_OUT_SEEDS = range(1_000_000, 1_100_000)
-"""Seeds that only reported figures may use."""
+"""Seeds of scenes that only reported figures may use."""
+
+TRAIN_INSTANCES = TRAIN_IDENTITIES = range(100_000)
+"""Seeds of particular toys and of people in scenes of the training split."""
+
+HELD_OUT_INSTANCES = HELD_OUT_IDENTITIES = range(100_000, 110_000)
+"""Seeds of particular toys and of people in held-out scenes."""
 
 
-@dataclass(frozen=True)
-class Toy:
-    """One subject.
+KINDS = {"toy": 0.5, "instance": 0.12, "toys": 0.13, "person": 0.25}
+"""What scenes are about, and the share of each: one toy, a particular toy, two toys, a person."""
 
-    Attributes:
-        shape, colour, pattern, motion: names from `vocabulary`.
-        size: radius as a fraction of half the frame height, about 0.25..0.5.
-        place: (x, y) of the path's centre, fractions of half the frame size, y up.
-        phase: start of periodic motions, 0..1.
-    """
-
-    shape: str
-    colour: str
-    pattern: str
-    motion: str
-    size: float = 0.36
-    place: tuple[float, float] = (0.0, 0.0)
-    phase: float = 0.0
+EFFECT_SHARE = 0.35
+"""Share of scenes with an effect."""
 
 
 @dataclass(frozen=True)
@@ -40,81 +53,129 @@ class Scene:
     """A clip before it is rendered: what is in it, where, seen how.
 
     Attributes:
-        seed: varies the background's details and the caption's wording.
+        seed: varies the details of background and effects and the caption's wording.
         background: a name from `vocabulary.PLACES`.
         camera: a name from `vocabulary.CAMERAS`; it follows the subject, so it moves the background only (zoom moves both).
         subjects: painter's order, the last is in front.
+        effects: names from `vocabulary.EFFECTS`, applied in this order.
     """
 
     seed: int
     background: str
     camera: str
-    subjects: tuple[Toy, ...]
+    subjects: tuple[Subject, ...]
+    effects: tuple[str, ...] = ()
 
     def to_dict(self) -> dict:
-        """Plain values, for JSON."""
-        return asdict(self)
+        """Plain values, for JSON; each subject says its "kind"."""
+        subjects = [{"kind": kind_of(subject), **asdict(subject)} for subject in self.subjects]
+        return {**asdict(self), "subjects": subjects, "effects": list(self.effects)}
 
     @staticmethod
     def from_dict(values: dict) -> Scene:
-        """The inverse of `to_dict`."""
-        toys = tuple(Toy(**{**toy, "place": tuple(toy["place"])}) for toy in values["subjects"])
-        return Scene(values["seed"], values["background"], values["camera"], toys)
+        """The inverse of `to_dict`; fields that came later may be missing, subjects without a kind are toys."""
+        subjects = tuple(_subject(subject) for subject in values["subjects"])
+        return Scene(values["seed"], values["background"], values["camera"], subjects, tuple(values.get("effects", ())))
 
     def labels(self) -> dict[str, str]:
         """Attribute -> name, of the front subject and the scene."""
-        toy = self.subjects[-1]
-        return {
-            "shape": toy.shape,
-            "colour": toy.colour,
-            "pattern": toy.pattern,
-            "motion": toy.motion,
-            "background": self.background,
-            "camera": self.camera,
-        }
-
-
-def sample_scene(seed: int) -> Scene:
-    """The scene of `seed`: attributes drawn independently and uniformly, half of the cameras static."""
-    draw = np.random.default_rng((71, seed))
-
-    def pick(names) -> str:
-        return str(draw.choice(list(names)))
-
-    toy = Toy(
-        shape=pick(SHAPES),
-        colour=pick(COLOURS),
-        pattern=pick(PATTERNS),
-        motion=pick(MOTIONS),
-        size=float(draw.uniform(0.32, 0.46)),
-        place=(float(draw.uniform(-0.22, 0.22)), float(draw.uniform(-0.3, 0.05))),
-        phase=float(draw.uniform()),
-    )
-    camera = "static" if draw.uniform() < 0.5 else pick(CAMERAS)
-    return Scene(seed, pick(PLACES), camera, (toy,))
+        subject = self.subjects[-1]
+        of_scene = {"kind": kind_of(subject), "background": self.background, "camera": self.camera, "motion": subject.motion}
+        return {**of_scene, "effect": self.effects[0] if self.effects else NO_EFFECT, **looks(subject)}
 
 
 def still(scene: Scene) -> Scene:
-    """The same scene without any motion: what a single frame can show."""
-    toys = tuple(replace(toy, motion="still") for toy in scene.subjects)
-    return replace(scene, camera="static", subjects=toys)
+    """The same scene without any motion of subject and camera: what a single frame can show."""
+    return replace(scene, camera="static", subjects=tuple(replace(subject, motion="still") for subject in scene.subjects))
 
 
-def caption(scene: Scene, *, moving: bool = True) -> str:
-    """What `scene` shows, in words that vary with its seed; without verbs of motion when `moving` is False."""
-    draw = np.random.default_rng((72, scene.seed))
+def _subject(values: dict) -> Subject:
+    fields = {**values, "place": tuple(values["place"])}
+    return Person(**fields) if fields.pop("kind", "toy") == "person" else Toy(**fields)
 
-    def say(words: tuple[str, ...]) -> str:
-        return str(draw.choice(list(words)))
 
-    toy = scene.subjects[-1]
-    adjectives = [toy.colour, say(PATTERNS[toy.pattern])]
-    if draw.uniform() < 0.3:
-        adjectives.reverse()
-    noun = " ".join(word for word in (*adjectives, toy.shape) if word)
-    opening, motion, place, camera = say(OPENINGS), say(MOTIONS[toy.motion]), say(PLACES[scene.background]), say(CAMERAS[scene.camera])
-    words = [opening, noun, motion, place] if moving else [opening, noun, place]
-    sentence = " ".join(words)
-    if opening in ("a", "a toy", "a clip of a", "a video of a") and noun[0] in "aeiou" and not opening.endswith("toy"):
-        sentence = sentence.replace("a " + noun, "an " + noun, 1)
-    return f"{sentence}, {camera}" if camera and moving else sentence
+def sample_scene(seed: int, kind: str | None = None) -> Scene:
+    """The scene of `seed`: attributes drawn independently and uniformly, half of the cameras static.
+
+    `kind` is one of KINDS; None draws it. Scenes of held-out seeds show held-out instances and identities.
+    """
+    draw = np.random.default_rng((71, seed))
+    drawn = str(draw.choice(list(KINDS), p=list(KINDS.values())))
+    camera = "static" if draw.uniform() < 0.5 else _pick(draw, CAMERAS)
+    effects = (_pick(draw, EFFECTS),) if draw.uniform() < EFFECT_SHARE else ()
+    subjects = CASTS[kind or drawn](draw, seed in HELD_OUT_SEEDS)
+    return Scene(seed, _pick(draw, PLACES), camera, subjects, effects)
+
+
+def instance(seed: int) -> Toy:
+    """The particular toy of `seed`, at rest: shape, colour and pattern drawn uniformly, and a marking of its own."""
+    draw = np.random.default_rng((75, seed))
+    return Toy(_pick(draw, EMBLEM_PLACE), _pick(draw, COLOURS), _pick(draw, PATTERNS), "still", 0.44, emblem=seed)
+
+
+def _pick(draw: np.random.Generator, names: Collection[str]) -> str:
+    return str(draw.choice(list(names)))
+
+
+def _within(draw: np.random.Generator, low: float, high: float) -> float:
+    return round(float(draw.uniform(low, high)), 4)
+
+
+def _toy(draw: np.random.Generator, held_out: bool) -> tuple[Subject, ...]:
+    toy = Toy(_pick(draw, SHAPES), _pick(draw, COLOURS), _pick(draw, PATTERNS), _pick(draw, MOTIONS))
+    return (replace(toy, size=_within(draw, 0.32, 0.46), **_pose(draw, toy.motion)),)
+
+
+def _instance(draw: np.random.Generator, held_out: bool) -> tuple[Subject, ...]:
+    toy = instance(int(draw.choice(HELD_OUT_INSTANCES if held_out else TRAIN_INSTANCES)))
+    motion = _pick(draw, MOTIONS)
+    return (replace(toy, motion=motion, size=_within(draw, 0.38, 0.5), **_pose(draw, motion)),)
+
+
+def _pose(draw: np.random.Generator, motion: str) -> dict:
+    """Place and phase of a toy alone; a motion that crosses the frame begins near the middle."""
+    wide = 0.08 if motion in ("left", "right", "zigzag", "swing", "circle") else 0.22
+    low, high = (-0.12, 0.08) if motion in ("rise", "fall", "circle") else (-0.3, 0.05)
+    return {"place": (_within(draw, -wide, wide), _within(draw, low, high)), "phase": _within(draw, 0, 1)}
+
+
+def _two_toys(draw: np.random.Generator, held_out: bool) -> tuple[Subject, ...]:
+    """Two toys of different shape and colour side by side; in every fourth scene their ways are long enough to cross."""
+    shapes, colours = draw.permutation(list(SHAPES)), draw.permutation(list(COLOURS))
+    side, reach = draw.choice((-1, 1)), 0.9 if draw.uniform() < 0.25 else 0.45
+    return tuple(
+        Toy(
+            shape=str(shapes[index]),
+            colour=str(colours[index]),
+            pattern=_pick(draw, PATTERNS),
+            motion=_pick(draw, MOTIONS),
+            size=_within(draw, 0.27, 0.36),
+            place=(_within(draw, 0.4, 0.5) * float(sign), _within(draw, -0.3, 0.2)),
+            phase=_within(draw, 0, 1),
+            reach=reach,
+        )
+        for index, sign in enumerate((side, -side))
+    )
+
+
+def _person(draw: np.random.Generator, held_out: bool) -> tuple[Subject, ...]:
+    person = Person(
+        identity=int(draw.choice(HELD_OUT_IDENTITIES if held_out else TRAIN_IDENTITIES)),
+        expression=_pick(draw, EXPRESSIONS),
+        motion=_pick(draw, PERSON_MOTIONS),
+        size=_within(draw, 0.42, 0.56),
+        place=(_within(draw, -0.15, 0.15), _within(draw, 0.02, 0.18)),
+        phase=_within(draw, 0, 1),
+        light=_within(draw, -1, 1),
+        clothes=_pick(draw, COLOURS),
+    )
+    return (person,)
+
+
+CASTS: dict[str, Callable[[np.random.Generator, bool], tuple[Subject, ...]]] = {
+    "toy": _toy,
+    "instance": _instance,
+    "toys": _two_toys,
+    "person": _person,
+}
+"""Kind of scene -> how its subjects are drawn: (generator, held out) -> subjects, painter's order."""

@@ -60,4 +60,56 @@ CAMERAS: dict[str, tuple[str, ...]] = {
     "zoom out": ("the camera zooms out",),
 }
 
-OPENINGS = ("a", "one", "a video of a", "a toy", "a clip of a")
+OPENINGS = ("", "a video of", "a clip of")
+
+EFFECTS: dict[str, tuple[str, ...]] = {
+    "rain": ("in the rain", "in pouring rain"),
+    "smoke": ("in drifting smoke", "among clouds of smoke"),
+    "purple light": ("in purple light", "under purple light"),
+    "back light": ("with light from behind", "in bright light from behind"),
+    "water": ("half under water", "standing in deep water"),
+    "sparks": ("among flying sparks", "with glowing sparks"),
+    "snowfall": ("in falling snow", "while snow falls"),
+}
+
+NO_EFFECT = "none"
+
+PERSON_MOTIONS: dict[str, tuple[str, ...]] = {
+    "still": ("", "stays still"),
+    "turn": ("turns the head",),
+    "nod": ("nods",),
+    "talk": ("talks", "speaks"),
+    "look around": ("looks around",),
+    "left": ("moves to the left", "walks from right to left"),
+    "right": ("moves to the right", "walks from left to right"),
+    "sway": ("sways", "sways from side to side"),
+}
+
+EXPRESSIONS: dict[str, tuple[str, ...]] = {
+    "neutral": ("", "looks calm"),
+    "smile": ("smiles",),
+    "surprised": ("looks surprised",),
+    "sad": ("looks sad",),
+    "angry": ("looks angry",),
+}
+
+HAIR_STYLES: dict[str, tuple[str, ...]] = {
+    "short": ("short {} hair",),
+    "long": ("long {} hair",),
+    "curly": ("curly {} hair", "{} curls"),
+    "spiky": ("spiky {} hair",),
+    "bun": ("{} hair in a bun", "a {} bun"),
+    "braids": ("{} braids", "{} hair in braids"),
+}
+"""The colour goes where the braces are."""
+
+HAIR_COLOURS: dict[str, tuple[float, float, float]] = {
+    "black": (0.11, 0.10, 0.11),
+    "brown": (0.38, 0.22, 0.11),
+    "blond": (0.90, 0.74, 0.38),
+    "red": (0.74, 0.27, 0.10),
+    "grey": (0.66, 0.66, 0.68),
+    "blue": (0.20, 0.38, 0.80),
+}
+
+WEARING = ("wearing {}", "in {} clothes", "dressed in {}")
