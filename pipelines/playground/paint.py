@@ -26,12 +26,29 @@ def gradient(value: Array, stops: list[tuple[float, tuple[float, float, float]]]
 
 def noise(x: Array, y: Array, seed: int) -> Array:
     """Smooth value noise 0..1 with one feature per unit, the same for the same place and seed."""
-    table = np.random.default_rng((73, seed)).random((64, 64), np.float32)
-    column, row = np.floor(x).astype(int), np.floor(y).astype(int)
-    u, v = x - column, y - row
+    table = np.random.default_rng((73, seed)).random((64, 64), np.float32).ravel()
+    left, low = np.floor(x), np.floor(y)
+    u, v = x - left, y - low
     u, v = u * u * (3 - 2 * u), v * v * (3 - 2 * v)
-    corner = [table[(row + i) % 64, (column + j) % 64] for i in (0, 1) for j in (0, 1)]
-    return (corner[0] * (1 - u) + corner[1] * u) * (1 - v) + (corner[2] * (1 - u) + corner[3] * u) * v
+    column, row = left.astype(np.int32), low.astype(np.int32)
+    columns, rows = (column & 63, (column + 1) & 63), ((row & 63) << 6, ((row + 1) & 63) << 6)
+    lower, upper = (table.take(rows[i] + columns[0]) * (1 - u) + table.take(rows[i] + columns[1]) * u for i in (0, 1))
+    return lower * (1 - v) + upper * v
+
+
+def blur(image: Array, radius: float) -> Array:
+    """(T, H, W) smoothed by about `radius` pixels along both axes, edges repeated."""
+    reach = max(1, round(radius))
+    for axis in (1, 2, 1, 2):
+        image = _box(image, reach, axis)
+    return image
+
+
+def _box(image: Array, reach: int, axis: int) -> Array:
+    """Mean over `2 reach + 1` neighbours along `axis`."""
+    pad = [(reach + 1, reach) if index == axis else (0, 0) for index in range(image.ndim)]
+    total = np.moveaxis(np.cumsum(np.pad(image, pad, mode="edge"), axis=axis, dtype=np.float32), axis, 0)
+    return np.moveaxis((total[2 * reach + 1 :] - total[: -2 * reach - 1]) / (2 * reach + 1), 0, axis)
 
 
 def cells(x: Array, spacing: float, seed: int) -> tuple[Array, Array, Array]:

@@ -10,7 +10,6 @@ from pipelines.playground.backgrounds import PAINTERS, View
 from pipelines.playground.effects import Stage, apply_effects
 from pipelines.playground.layers import SAMPLES, Layer, to_pixels
 from pipelines.playground.motion import camera
-from pipelines.playground.paint import over
 from pipelines.playground.scene import Person, Scene, Toy, caption
 from pipelines.playground.toys import toy_layer
 
@@ -54,11 +53,11 @@ def render(scene: Scene, frames: int = 17, height: int = 64, width: int = 64) ->
     canvas = PAINTERS[scene.background](view.first() if scene.camera == "static" else view)
     layers = [_layer(subject, view, frames, width / height) for subject in scene.subjects]
     for layer in layers:
-        canvas = over(canvas, (0, 0, 0), layer.shadow)
-        canvas = over(canvas, layer.colour, layer.coverage)
+        canvas = canvas * (1 - layer.shadow[..., None])
+        canvas += (layer.colour - canvas) * layer.coverage[..., None]
     masks, surfaces = _visible(layers)
-    stage = Stage.of(scene, masks, view.shift[:, 0, 0], view.zoom[:, 0, 0])
-    picture, hidden = apply_effects(_shrink(canvas), stage)
+    stage = Stage.of(scene, masks, view.zoom)
+    picture, hidden = apply_effects(scene.effects, _shrink(canvas), stage)
     masks = masks * (1 - hidden)
     surfaces[masks < 0.5] = np.nan
     points = _points(layers)
@@ -110,14 +109,8 @@ def _visible(layers: list[Layer]) -> tuple[np.ndarray, np.ndarray]:
 
 def _shrink(image: np.ndarray) -> np.ndarray:
     """Mean over the samples of each pixel."""
-    frames, rows, columns, channels = image.shape
-    return image.reshape(frames, rows // SAMPLES, SAMPLES, columns // SAMPLES, SAMPLES, channels).mean((2, 4))
-
-
-def _shrink(image: np.ndarray) -> np.ndarray:
-    """Mean over the samples of each pixel."""
-    frames, rows, columns, channels = image.shape
-    return image.reshape(frames, rows // SAMPLES, SAMPLES, columns // SAMPLES, SAMPLES, channels).mean((2, 4))
+    offsets = [(i, j) for i in range(SAMPLES) for j in range(SAMPLES)]
+    return sum(image[:, i::SAMPLES, j::SAMPLES] for i, j in offsets) / np.float32(SAMPLES**2)
 
 
 def _points(layers: list[Layer]) -> np.ndarray:

@@ -129,7 +129,7 @@ def _toy(draw: np.random.Generator, held_out: bool) -> tuple[Subject, ...]:
 def _instance(draw: np.random.Generator, held_out: bool) -> tuple[Subject, ...]:
     toy = instance(int(draw.choice(HELD_OUT_INSTANCES if held_out else TRAIN_INSTANCES)))
     motion = _pick(draw, MOTIONS)
-    return (replace(toy, motion=motion, size=_within(draw, 0.38, 0.5), **_pose(draw, motion)),)
+    return (replace(toy, motion=motion, size=_within(draw, 0.42, 0.54), **_pose(draw, motion)),)
 
 
 def _pose(draw: np.random.Generator, motion: str) -> dict:

@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 
 from pipelines.playground.backgrounds import View
+from pipelines.playground.emblem import paint_emblem
 from pipelines.playground.layers import Layer, to_pixels
 from pipelines.playground.motion import Path, path
 from pipelines.playground.paint import smoothstep
@@ -15,6 +16,9 @@ from pipelines.playground.subjects import Toy
 from pipelines.playground.vocabulary import COLOURS
 
 LIGHT = np.array([-0.42, 0.56, 0.72], np.float32)
+LIGHT /= np.linalg.norm(LIGHT)
+HALFWAY = LIGHT + np.array([0, 0, 1], np.float32)
+HALFWAY /= np.linalg.norm(HALFWAY)
 
 
 def toy_layer(toy: Toy, view: View, frames: int, aspect: float) -> Layer:
@@ -73,32 +77,46 @@ def _shadow(view: View, pose: Path, size: np.ndarray, aspect: float) -> np.ndarr
 
 
 def _shade(toy: Toy, local: np.ndarray, distance: np.ndarray) -> np.ndarray:
-    """(T, H, W, 3) lit colour of a puffed-up, glossy toy; the light stays where it is when the toy turns."""
-    colour = _paint(toy, local[..., 0], local[..., 1])
-    up, right = -np.gradient(distance, axis=1), np.gradient(distance, axis=2)
+    """(T, H, W, 3) lit colour of a puffed-up, glossy toy, black off it; the light stays where it is when the toy turns."""
+    there = np.flatnonzero(distance < 0.15)
+    depth = distance.ravel()[there]
+    colour = _paint(toy, local[..., 0].ravel()[there], local[..., 1].ravel()[there])
+    steep = (1 - np.clip(-depth / 0.55, 0, 1)) ** 1.5
+    right, up = _slope(distance, there)
     length = np.sqrt(up**2 + right**2) + 1e-6
-    slope = 1 - np.clip(-distance / 0.55, 0, 1)
-    steep = slope**1.5
     normal = np.stack([right / length * steep, up / length * steep, np.sqrt(np.maximum(1 - steep**2, 0.02))], -1)
-    light = normal @ (LIGHT / np.linalg.norm(LIGHT))
-    half = LIGHT / np.linalg.norm(LIGHT) + np.array([0, 0, 1])
-    gloss = np.clip(normal @ (half / np.linalg.norm(half)), 0, 1) ** 28
+    light = normal @ LIGHT
+    gloss = np.clip(normal @ HALFWAY, 0, 1) ** 28
     lit = colour * (0.50 + 0.58 * np.clip(light, 0, 1))[..., None] + 0.40 * gloss[..., None]
-    rim = 0.75 + 0.25 * smoothstep(0.0, 0.12, -distance)
-    return (lit * rim[..., None]).astype(np.float32)
+    shaded = np.zeros((distance.size, 3), np.float32)
+    shaded[there] = lit * (0.75 + 0.25 * smoothstep(0.0, 0.12, -depth))[..., None]
+    return shaded.reshape(*distance.shape, 3)
+
+
+def _slope(distance: np.ndarray, where: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Differences of `distance` (T, H, W) to the right and upwards at the flat indices `where`."""
+    frame, row, column = np.unravel_index(where, distance.shape)
+    rows, columns = distance.shape[1:]
+    right = distance[frame, row, np.minimum(column + 1, columns - 1)] - distance[frame, row, np.maximum(column - 1, 0)]
+    up = distance[frame, np.maximum(row - 1, 0), column] - distance[frame, np.minimum(row + 1, rows - 1), column]
+    return right, up
 
 
 def _paint(toy: Toy, u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """(T, H, W, 3) unlit colour with the pattern in toy coordinates."""
+    """(..., 3) unlit colour at toy coordinates: pattern, then marking."""
     base = np.array(COLOURS[toy.colour], np.float32)
     second = base * 0.45 if base.mean() > 0.62 else base * 0.3 + 0.7
-    match toy.pattern:
+    colour = base + (second - base) * _pattern(toy.pattern, u, v)[..., None]
+    return colour if toy.emblem is None else paint_emblem(colour, toy.shape, toy.emblem, toy.colour, u, v)
+
+
+def _pattern(name: str, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """(...) share of the second colour at toy coordinates."""
+    match name:
         case "striped":
-            amount = smoothstep(-0.25, 0.25, np.sin((u + 0.35 * v) * 9.5))
+            return smoothstep(-0.25, 0.25, np.sin((u + 0.35 * v) * 9.5))
         case "dotted":
-            amount = 1 - smoothstep(0.13, 0.19, np.hypot((u + 5) % 0.52 - 0.26, (v + 5) % 0.52 - 0.26))
+            return 1 - smoothstep(0.13, 0.19, np.hypot((u + 5) % 0.52 - 0.26, (v + 5) % 0.52 - 0.26))
         case "checkered":
-            amount = smoothstep(-0.12, 0.12, np.sin(u * 6.8) * np.sin(v * 6.8))
-        case _:
-            return np.broadcast_to(base, (*u.shape, 3))
-    return base + (second - base) * amount[..., None]
+            return smoothstep(-0.12, 0.12, np.sin(u * 6.8) * np.sin(v * 6.8))
+    return np.zeros_like(u)
