@@ -117,6 +117,10 @@ def _pick(draw: np.random.Generator, names: Collection[str]) -> str:
     return str(draw.choice(list(names)))
 
 
+def _seed(draw: np.random.Generator, seeds: range) -> int:
+    return int(draw.integers(seeds.start, seeds.stop))
+
+
 def _within(draw: np.random.Generator, low: float, high: float) -> float:
     return round(float(draw.uniform(low, high)), 4)
 
@@ -127,7 +131,7 @@ def _toy(draw: np.random.Generator, held_out: bool) -> tuple[Subject, ...]:
 
 
 def _instance(draw: np.random.Generator, held_out: bool) -> tuple[Subject, ...]:
-    toy = instance(int(draw.choice(HELD_OUT_INSTANCES if held_out else TRAIN_INSTANCES)))
+    toy = instance(_seed(draw, HELD_OUT_INSTANCES if held_out else TRAIN_INSTANCES))
     motion = _pick(draw, MOTIONS)
     return (replace(toy, motion=motion, size=_within(draw, 0.42, 0.54), **_pose(draw, motion)),)
 
@@ -160,7 +164,7 @@ def _two_toys(draw: np.random.Generator, held_out: bool) -> tuple[Subject, ...]:
 
 def _person(draw: np.random.Generator, held_out: bool) -> tuple[Subject, ...]:
     person = Person(
-        identity=int(draw.choice(HELD_OUT_IDENTITIES if held_out else TRAIN_IDENTITIES)),
+        identity=_seed(draw, HELD_OUT_IDENTITIES if held_out else TRAIN_IDENTITIES),
         expression=_pick(draw, EXPRESSIONS),
         motion=_pick(draw, PERSON_MOTIONS),
         size=_within(draw, 0.42, 0.56),
