@@ -127,7 +127,7 @@ def page(draw: Draw, seeds: Sequence[int] = SEEDS) -> Iterator[str]:
 
 
 def _tile(name: str, seen: Rendering) -> Tile:
-    return Tile(name, seen.caption, seen.frames, np.maximum(show_surface(seen) // 2, show_tracks(seen)))
+    return Tile(name, seen.caption, seen.frames, show_tracks(seen, on=show_surface(seen)))
 
 
 def _known(seen: Rendering) -> str:

@@ -20,20 +20,20 @@ def show_masks(seen: Rendering) -> np.ndarray:
 
 
 def show_surface(seen: Rendering) -> np.ndarray:
-    """(T, H, W, 3) uint8: the clip in grey, red and green the surface coordinates, every quarter of a unit a line."""
+    """(T, H, W, 3) uint8: the clip in grey, red and green the surface coordinates, every half of a unit a line."""
     picture = 0.35 * seen.frames.mean(-1, keepdims=True).repeat(3, -1)
     for surface in seen.surface:
         there = np.isfinite(surface[..., 0])
         u, v = surface[there].T
-        line = ((u * 4) % 1 < 0.14) | ((v * 4) % 1 < 0.14)
+        line = (np.abs((u * 2) % 1 - 0.5) > 0.42) | (np.abs((v * 2) % 1 - 0.5) > 0.42)
         colour = np.stack([127 + 120 * np.tanh(u), 127 + 120 * np.tanh(v), np.full_like(u, 150)], -1)
         picture[there] = np.where(line[:, None], 0.45 * colour, colour)
     return _bytes(picture)
 
 
-def show_tracks(seen: Rendering) -> np.ndarray:
-    """(T, H, W, 3) uint8: the clip darkened, a dot with a tail for every visible point, a box and dots for a face."""
-    picture = 0.55 * seen.frames.astype(np.float32)
+def show_tracks(seen: Rendering, on: np.ndarray | None = None) -> np.ndarray:
+    """(T, H, W, 3) uint8: the clip, or `on`, darkened, a dot with a tail for every visible point, a box and dots for a face."""
+    picture = 0.6 * (seen.frames if on is None else on).astype(np.float32)
     for subject, tracks in enumerate(seen.tracks):
         for point in np.flatnonzero(seen.visible[subject].any(0)):
             for frame in range(len(picture)):
