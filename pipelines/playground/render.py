@@ -101,10 +101,17 @@ def _visible(layers: list[Layer]) -> tuple[np.ndarray, np.ndarray]:
         seen = layer.coverage * free
         free = free * (1 - layer.coverage)
         mask = _shrink(seen[..., None])[..., 0]
-        surface = _shrink(layer.local)
+        surface = np.where(_torn(layer.local)[..., None], np.nan, _shrink(layer.local))
         masks.append(mask)
         surfaces.append(np.where(mask[..., None] > 0.5, surface, np.nan))
     return np.stack(masks[::-1]), np.stack(surfaces[::-1]).astype(np.float32)
+
+
+def _torn(local: np.ndarray) -> np.ndarray:
+    """(T, H, W) bool: the samples of a pixel lie on parts of the surface that do not touch, so that it has no one place."""
+    down = np.abs(local[:, 0::SAMPLES] - local[:, SAMPLES - 1 :: SAMPLES])
+    across = np.maximum(down[:, :, 0::SAMPLES], down[:, :, SAMPLES - 1 :: SAMPLES])
+    return (across > 1).any(-1)
 
 
 def _shrink(image: np.ndarray) -> np.ndarray:
