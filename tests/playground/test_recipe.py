@@ -58,7 +58,7 @@ def train(folder: Path, *stops: int) -> tuple[list[float], torch.Tensor]:
         torch.manual_seed(1)
         model = torch.nn.Linear(4, 1)
         optimiser = torch.optim.AdamW(model.parameters(), lr=0.05)
-        run = Run(folder, "toy", {"model": model, "optimiser": optimiser}, Budget(1, steps), seed=3)
+        run = Run(folder, "toy", {"model": model, "optimiser": optimiser}, Budget(1, steps, say_every=1), seed=3)
 
         def update(step: int, progress: float, model=model, optimiser=optimiser) -> float:
             inputs = torch.randn(16, 4)
@@ -68,7 +68,7 @@ def train(folder: Path, *stops: int) -> tuple[list[float], torch.Tensor]:
             optimiser.step()
             return loss.item()
 
-        run.loop(update, say_every=1)
+        run.loop(update)
     return list(read_losses(folder)["toy"].values()), model.weight.detach()
 
 

@@ -48,6 +48,8 @@ def _flags() -> argparse.Namespace:
     parser.add_argument("--clips", type=int, help="size of the training set of the recipes that render single frames")
     parser.add_argument("--frames", type=int, default=17)
     parser.add_argument("--batch", type=int, default=8, help="samples per step")
+    parser.add_argument("--save-every", type=float, default=50, help="seconds between checkpoints")
+    parser.add_argument("--say-every", type=int, default=25, help="steps between rows of the log")
     parser.add_argument("--compile", action=argparse.BooleanOptionalAction, default=False, help="compile the transformer's blocks")
     parser.add_argument("--work", type=Path, default=Path("training"), help="folder for caches and checkpoints")
     parser.add_argument("--vae", type=Path, help="folder of the autoencoder, if not the one trained in WORK")

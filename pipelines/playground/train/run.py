@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,24 @@ from pipelines.playground.train.curve import draw_losses
 
 @dataclass(frozen=True)
 class Budget:
-    """How long to train: `steps` if given (repeatable to the step), else `minutes` of running time."""
+    """How long to train: `steps` if given (repeatable to the step), else `minutes` of running time.
+
+    A checkpoint is written every `save_every` seconds, a row of the log every `say_every` steps.
+    """
 
     minutes: float
     steps: int | None = None
+    save_every: float = 50.0
+    say_every: int = 25
+
+    @staticmethod
+    def of(flags: argparse.Namespace) -> Budget:
+        """From the recipe's flags."""
+        return Budget(flags.minutes, flags.steps, flags.save_every, flags.say_every)
+
+    def part(self, share: float) -> Budget:
+        """A share of it, for one of several phases."""
+        return replace(self, minutes=self.minutes * share, steps=round(self.steps * share) if self.steps else None)
 
     def progress(self, step: int, seconds: float) -> float:
         """Share done, 0..1."""
@@ -58,7 +73,7 @@ class Run:
         """Share of the budget used, 0..1."""
         return self.budget.progress(self.step, self.seconds)
 
-    def loop(self, update: Callable[[int, float], float], save_every: float = 50.0, say_every: int = 25) -> None:
+    def loop(self, update: Callable[[int, float], float]) -> None:
         """Call `update(step, progress) -> loss` until the budget is used; save, log, print and draw the loss on the way."""
         began, saved, before = time.monotonic(), time.monotonic(), self.seconds
         losses: list[float] = []
@@ -67,10 +82,10 @@ class Run:
             losses.append(update(self.step, self.progress))
             self.step += 1
             self.seconds = before + time.monotonic() - began
-            if self.step % say_every == 0:
+            if self.step % self.budget.say_every == 0:
                 self._say(losses)
                 losses = []
-            if time.monotonic() - saved > save_every:
+            if time.monotonic() - saved > self.budget.save_every:
                 self.save()
                 draw_losses(self.folder)
                 saved = time.monotonic()

@@ -100,8 +100,8 @@ def _newest_tap(convolution: WanCausalConv3d, x: torch.Tensor, cache_x: torch.Te
 
 def loss_of(vae: AutoencoderKLWan, clips: torch.Tensor) -> torch.Tensor:
     """Reconstruction loss of (B, 3, T, H, W) clips in [-1, 1], and a bound on latent energy."""
-    latents = vae.encode(clips).latent_dist.mode()
-    rebuilt = vae.decode(latents + 0.02 * torch.randn_like(latents)).sample
+    latents = vae.encode(clips).latent_dist.mode().float()
+    rebuilt = vae.decode(latents + 0.02 * torch.randn_like(latents)).sample.float()
     return picture_loss(rebuilt, clips) + 0.1 * F.relu(latents.pow(2).mean() - 1)
 
 
@@ -128,7 +128,7 @@ def train_vae(
         del phases[0]
     for phase in phases:
         share = SHARES[phase.name] if len(phases) > 1 else 1.0
-        _train(vae, phase, folder, _part(budget, share), device, resume, seed)
+        _train(vae, phase, folder, budget.part(share), device, resume, seed)
     set_statistics(vae, sets, device)
     return vae
 
@@ -147,10 +147,6 @@ class Phase:
     batch: Callable[[np.random.Generator, int], torch.Tensor]
 
 
-def _part(budget: Budget, share: float) -> Budget:
-    return Budget(budget.minutes * share, round(budget.steps * share) if budget.steps else None)
-
-
 def _train(vae: AutoencoderKLWan, phase: Phase, folder: Path, budget: Budget, device: str, resume: bool, seed: int) -> None:
     """One phase with an optimiser of its own: the old one's moments would wreck the model at the switch."""
     optimiser, average = MuonAndAdamW(vae, phase.peak, weight_decay=0.0), Average(vae, decay=0.995)
@@ -160,7 +156,7 @@ def _train(vae: AutoencoderKLWan, phase: Phase, folder: Path, budget: Budget, de
     def update(step: int, progress: float) -> float:
         optimiser.set_rate(warm_then_cosine(progress, step, peak=phase.peak))
         clips = phase.batch(np.random.default_rng((seed, step)), step).to(device)
-        with single_frames(vae) if clips.shape[2] == 1 else nullcontext():
+        with single_frames(vae) if clips.shape[2] == 1 else nullcontext(), torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
             loss = loss_of(vae, clips)
             optimiser.zero_grad()
             loss.backward()
@@ -235,7 +231,7 @@ def main(flags: argparse.Namespace, device: str) -> None:
     folder = flags.work / "wan-vae"
     sets = open_sets(flags.sizes, flags.frames, flags.work / "world")
     start = flags.start and flags.start / "vae"
-    budget = Budget(flags.minutes, flags.steps)
+    budget = Budget.of(flags)
     vae = train_vae(sets, folder, budget, device, batch=flags.batch, start=start, resume=flags.resume, seed=flags.seed)
     vae.save_pretrained(folder / "model")
 
@@ -246,6 +242,6 @@ def main_of_decoder(flags: argparse.Namespace, device: str) -> None:
     source = flags.start / "vae" if flags.start else folder / "model"
     vae = AutoencoderKLWan.from_pretrained(source, torch_dtype=torch.float32).to(device)
     sets = open_sets(flags.sizes, flags.frames, flags.work / "world")
-    budget = Budget(flags.minutes, flags.steps)
+    budget = Budget.of(flags)
     train_decoder(vae, sets, folder, budget, device, batch=flags.batch, resume=flags.resume, seed=flags.seed)
     vae.save_pretrained(folder / "refined")

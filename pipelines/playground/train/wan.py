@@ -155,7 +155,7 @@ def main(flags: argparse.Namespace, device: str) -> None:
     sets = open_sets(flags.sizes, flags.frames, flags.work / "world")
     trained = flags.work / "wan-vae" / "model"
     pipeline = train_wan(
-        sets, flags.work / "wan", flags.vae or trained, Budget(flags.minutes, flags.steps), device, batch=flags.batch,
+        sets, flags.work / "wan", flags.vae or trained, Budget.of(flags), device, batch=flags.batch,
         start=flags.start, resume=flags.resume, seed=flags.seed, compiled=flags.compile,
     )  # fmt: skip
     refined = flags.work / "wan-vae" / "refined"
