@@ -10,6 +10,10 @@ RECIPES = {
     "wan-vae": "vae:main",
     "wan-decoder": "vae:main_of_decoder",
     "wan": "wan:main",
+    "cogvideox-vae": "cogvideox_vae:main",
+    "cogvideox": "cogvideox:main",
+    "judge": "judge:main",
+    "segmenter": "segmenter:main",
 }
 """Model -> module and function, `function(flags, device)`."""
 
