@@ -18,7 +18,7 @@ Array = np.ndarray
 SECONDS = 2.0
 """Length of a clip, however many frames show it."""
 
-WATERLINE = {"toy": -0.3, "person": -0.66}
+WATERLINE = {"toy": -0.3, "person": -0.62}
 """Height of the water's surface on a subject at rest, in half frame heights above the middle."""
 
 
@@ -195,7 +195,7 @@ def back_light(picture: Array, stage: Stage) -> Array:
     behind = 0.62 * picture + glow[..., None] * np.float32((0.95, 0.78, 0.46))
     narrow, wide = (blur(stage.subject, radius / stage.pixel) for radius in (0.05, 0.14))
     rim = np.clip(1.9 * (1 - narrow), 0, 1) + 0.45 * np.clip(1.5 * (1 - wide), 0, 1)
-    front = 0.46 * picture + (rim * power * (0.75 + 0.25 * smoothstep(-0.6, 0.3, y)))[..., None] * np.float32((1.0, 0.84, 0.54))
+    front = 0.56 * picture + (rim * power * (0.75 + 0.25 * smoothstep(-0.6, 0.3, y)))[..., None] * np.float32((1.0, 0.84, 0.54))
     return behind + (front - behind) * stage.subject[..., None]
 
 

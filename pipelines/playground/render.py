@@ -13,6 +13,9 @@ from pipelines.playground.motion import camera
 from pipelines.playground.scene import Person, Scene, Toy, caption
 from pipelines.playground.toys import toy_layer
 
+NEAR = 0.4
+"""Difference of surface coordinates up to which a pixel shows the point that lies there; beyond, something is before it."""
+
 
 @dataclass(frozen=True)
 class Rendering:
@@ -24,7 +27,7 @@ class Rendering:
             not change it; what is under water is not visible.
         surface: (N, T, H, W, 2) float32 surface coordinates of the visible subject, NaN elsewhere.
         tracks: (N, T, P, 2) float32 pixel positions (x, y) of P surface points of each subject.
-        visible: (N, T, P) bool, whether the point lies in the frame, unoccluded.
+        visible: (N, T, P) bool, whether the point lies in the frame, not covered by others or by its own subject.
         points: (N, P, 2) float32 surface coordinates of the tracked points; NaN (and never visible) where a subject has fewer.
         landmarks: (N, T, 5, 2) float32 pixel positions of left eye, right eye, nose, left and right corner of the mouth as seen
             in the picture; NaN for toys.
@@ -67,7 +70,7 @@ def render(scene: Scene, frames: int = 17, height: int = 64, width: int = 64) ->
         masks=masks,
         surface=surfaces,
         tracks=tracks,
-        visible=_seen(tracks, points, layers, masks),
+        visible=_seen(tracks, points, layers, masks, surfaces),
         points=points,
         landmarks=np.stack([_landmarks(layer, frames, height, width) for layer in layers]),
         faces=np.stack([_face(layer, frames, height, width) for layer in layers]),
@@ -129,16 +132,17 @@ def _points(layers: list[Layer]) -> np.ndarray:
     return filled
 
 
-def _seen(tracks: np.ndarray, points: np.ndarray, layers: list[Layer], masks: np.ndarray) -> np.ndarray:
-    """(N, T, P) bool: the point is on its subject, in the frame and not covered."""
+def _seen(tracks: np.ndarray, points: np.ndarray, layers: list[Layer], masks: np.ndarray, surfaces: np.ndarray) -> np.ndarray:
+    """(N, T, P) bool: the point is on its subject, in the frame, and its pixel shows it."""
     height, width = masks.shape[-2:]
     there = np.isfinite(tracks).all(-1)
     column, row = (np.round(np.where(there, tracks[..., i], -9)).astype(int) for i in (0, 1))
     framed = (column >= 0) & (column < width) & (row >= 0) & (row < height)
     on_subject = np.stack([layer.outline(own) for layer, own in zip(layers, points, strict=True)])[:, None]
     n, t = (axis[..., None] for axis in np.ogrid[: masks.shape[0], : masks.shape[1]])
-    covered = masks[n, t, np.clip(row, 0, height - 1), np.clip(column, 0, width - 1)] < 0.5
-    return there & framed & on_subject & ~covered
+    row, column = np.clip(row, 0, height - 1), np.clip(column, 0, width - 1)
+    shown = np.abs(surfaces[n, t, row, column] - points[:, None]).max(-1) < NEAR
+    return there & framed & on_subject & shown & (masks[n, t, row, column] >= 0.5)
 
 
 def _landmarks(layer: Layer, frames: int, height: int, width: int) -> np.ndarray:

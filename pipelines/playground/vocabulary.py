@@ -69,7 +69,7 @@ EFFECTS: dict[str, tuple[str, ...]] = {
     "back light": ("with light from behind", "in bright light from behind"),
     "water": ("half under water", "standing in deep water"),
     "sparks": ("among flying sparks", "with glowing sparks"),
-    "snowfall": ("in falling snow", "while snow falls"),
+    "snowfall": ("in falling snow", "while it snows"),
 }
 
 NO_EFFECT = "none"

@@ -80,12 +80,12 @@ def test_a_scene_shows_instances_and_identities_of_its_own_split(seeds: range, i
 
 
 def test_kinds_and_effects_have_their_shares() -> None:
-    scenes = [sample_scene(seed) for seed in range(1500)]
+    scenes = [sample_scene(seed) for seed in range(1000)]
     people = sum(isinstance(scene.subjects[0], Person) for scene in scenes)
     pairs = sum(len(scene.subjects) == 2 for scene in scenes)
     marked = sum(getattr(scene.subjects[0], "emblem", None) is not None for scene in scenes)
     shares = [count / len(scenes) for count in (people, pairs, marked, sum(bool(scene.effects) for scene in scenes))]
-    assert shares == pytest.approx([0.25, 0.13, 0.12, 0.35], abs=0.03)
+    assert shares == pytest.approx([0.25, 0.13, 0.12, 0.35], abs=0.04)
 
 
 @pytest.mark.parametrize(("kind", "attributes"), [
@@ -93,7 +93,7 @@ def test_kinds_and_effects_have_their_shares() -> None:
     ("person", {"expression": EXPRESSIONS, "clothes": COLOURS, "motion": PERSON_MOTIONS, "hair": HAIR_STYLES, "hair colour": HAIR_COLOURS}),
 ])  # fmt: skip
 def test_attributes_are_drawn_evenly(kind: str, attributes: dict) -> None:
-    labels = [sample_scene(seed, kind).labels() for seed in range(1500)]
+    labels = [sample_scene(seed, kind).labels() for seed in range(900)]
     for name, values in attributes.items():
         counts = [sum(row[name] == value for row in labels) for value in values]
         assert sum(counts) == len(labels)
@@ -139,7 +139,7 @@ def test_captions_say_nothing_that_labels_do_not() -> None:
         scene = sample_scene(seed, "instance")
         assert caption(scene) == caption(replace(scene, subjects=(replace(scene.subjects[0], emblem=None),)))
         assert not any(phrase in caption(scene) for effect in set(EFFECTS) - set(scene.effects) for phrase in EFFECTS[effect])
-    people = [sample_scene(seed, "person") for seed in range(400)]
+    people = [sample_scene(seed, "person") for seed in range(200)]
     for scene in people[:40]:
         for other in people:
             alike = replace(scene, subjects=(replace(scene.subjects[0], identity=other.subjects[0].identity),))
@@ -156,7 +156,7 @@ def test_captions_vary_and_repeat_with_the_seed() -> None:
 
 
 def test_captions_are_short_and_their_words_few() -> None:
-    captions = [caption(sample_scene(seed), moving=bool(seed % 4)) for seed in range(4000)]
+    captions = [caption(sample_scene(seed), moving=bool(seed % 4)) for seed in range(1200)]
     assert max(len(words.split()) for words in captions) <= 30
     vocabulary = {word.strip(",") for words in captions for word in words.split()}
     assert len(vocabulary) < 220
