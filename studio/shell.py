@@ -22,6 +22,7 @@ from pipelines.models.registry import ROOT, TEXT_TO_VIDEO, entries, entry
 from pipelines.requests import Request, VideoRequest
 from studio import media
 from studio.api import Api
+from studio.examples import FOLDER as EXAMPLES
 from studio.jobs import Jobs
 from studio.jobs.worker import Run
 from studio.markup import element
@@ -87,8 +88,9 @@ class Studio:
     def app_kwargs(self) -> dict[str, Any]:
         """For the web application: our routes, which win over gradio's, and the visitor cookie."""
         own = media.app_kwargs(self.jobs)
-        more: list[BaseRoute] = [*Api(self.jobs, self.store).routes(), Mount("/studio/static", _Static(directory=STATIC))]
-        return own | {"routes": [*own["routes"], *more]}
+        files = {"/studio/static": STATIC, "/studio/examples": EXAMPLES}
+        mounts: list[BaseRoute] = [Mount(path, _Static(directory=folder, check_dir=False)) for path, folder in files.items()]
+        return own | {"routes": [*own["routes"], *Api(self.jobs, self.store).routes(), *mounts]}
 
     def _warm(self) -> None:
         """Load the default model, if it is here, so that the first clip does not wait for it; then let the jobs through."""

@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 
 import gradio as gr
 
 from pipelines.methods.generate.request import GenerateRequest
+from studio.examples import cards
 from studio.form import Choice, Form
 from studio.markup import element
-
-# what the chip says: what it writes into the prompt
-EXAMPLES = {
-    "Bouncing ball": "a red ball bounces in a meadow",
-    "Ocean fish": "a striped blue fish circles under the ocean",
-    "Night star": "a yellow star spins under a night sky",
-    "Heart": "a pink heart floats upwards on a beach",
-}
-_CHIP = '<button type="button" class="lk-chip" data-prompt="{prompt}" title="{prompt}">{name}</button>'
 
 
 def generate_panel(page: gr.Blocks, models: Sequence[Choice]) -> None:
@@ -37,8 +28,7 @@ def generate_panel(page: gr.Blocks, models: Sequence[Choice]) -> None:
 def _controls(form: Form) -> None:
     method = form.kind.method
     form.place("prompt", placeholder="A red ball bounces in a meadow, the camera zooms in", info=None)
-    examples = "".join(_CHIP.format(prompt=escape(prompt), name=escape(name)) for name, prompt in EXAMPLES.items())
-    element("likeness-examples", examples, method=method)
+    element("likeness-examples", cards(), method=method)
     with gr.Column(elem_classes="lk-group"):
         form.place("model", info=None)
         element("likeness-model", method=method)

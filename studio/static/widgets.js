@@ -105,6 +105,12 @@ class Examples extends HTMLElement {
       fill(this.getAttribute("method"), { prompt: button.dataset.prompt });
       document.querySelector(".lk-prompt textarea")?.focus();
     });
+    for (const button of this.querySelectorAll("button")) {
+      const video = button.querySelector("video");
+      const play = () => video.play().catch(() => {}); // pointing at the next card interrupts the start of this one
+      for (const name of ["pointerenter", "focus"]) button.addEventListener(name, play);
+      for (const name of ["pointerleave", "blur"]) button.addEventListener(name, () => video.pause());
+    }
   }
 }
 

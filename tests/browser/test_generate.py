@@ -109,3 +109,12 @@ def test_the_keyboard_generates(visit):
     write(page, "steps", 2)
     page.locator(".lk-prompt textarea").press("Control+Enter")
     wait_for_state(page, "done")
+
+
+def test_an_example_plays_while_pointed_at_and_writes_its_caption(visit):
+    page = visit()
+    card = page.locator("likeness-examples button").nth(1)
+    card.hover()
+    page.wait_for_function("document.querySelectorAll('likeness-examples video')[1].currentTime > 0")
+    card.click()
+    assert value_of(page, "prompt") == card.get_attribute("data-prompt") != ""

@@ -1,0 +1,22 @@
+"""The clips that come with the project: of every kind, playable, small, and on the page as cards."""
+
+from __future__ import annotations
+
+from pipelines.video import read_clip
+from studio.examples import FOLDER, cards, examples
+
+
+def test_every_example_is_a_short_playable_clip() -> None:
+    assert {"toy", "person"} <= {entry["kind"] for entry in examples()}
+    for entry in examples():
+        clip = read_clip(FOLDER / entry["file"])
+        frames = getattr(clip, "frames", clip)
+        assert frames.shape[0] >= 17 and frames.shape[-1] == 3 and frames.std() > 10
+    assert sum(file.stat().st_size for file in FOLDER.iterdir()) < 700_000
+
+
+def test_cards_carry_caption_and_file_and_can_be_filtered() -> None:
+    html = cards()
+    assert html.count("<button") == len(examples())
+    assert all(entry["file"] in html for entry in examples())
+    assert 0 < cards("person").count("<button") < len(examples())
