@@ -51,6 +51,10 @@ class FacePictures:
         self.pixels: list[np.ndarray] = []
         self.people, self.landmarks, self.faces = np.zeros(0, int), np.zeros((0, 5, 2)), np.zeros((0, 4))
 
+    def __len__(self) -> int:
+        """Number of people."""
+        return self.chunks * PEOPLE
+
     def render_missing(self, workers: int = os.cpu_count() or 1) -> None:
         """Render what the cache lacks, several chunks at a time."""
         missing = [index for index in range(self.chunks) if not self._file(index).exists()]

@@ -1,0 +1,129 @@
+"""The recognisers: embeddings of aligned faces, the same person's close together and others' far apart.
+
+Trained with the additive angular margin of ArcFace (Deng et al. 2019, arXiv 1801.07698) over the training identities; a
+linear layer on the unit embedding tells the person's traits, as a training aid that is not kept.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from pipelines.playground.train.augment import blur, coarsen, grain, quantise, tint
+from pipelines.playground.train.faces.networks import CROP, EMBEDDING
+from pipelines.playground.train.faces.pictures import FacePictures
+from pipelines.playground.train.faces.traits import standard_traits
+from pipelines.playground.train.optimise import MuonAndAdamW
+from pipelines.playground.train.run import Average, Budget, Run, warm_then_cosine
+
+MARGIN, SCALE = 0.4, 30.0
+"""Radians added to the angle to the right person; factor of the cosines."""
+
+JITTER = 0.05
+"""Deviation of the key points that crops are aligned by, in eye distances: what a detector gets wrong."""
+
+TRAITS = 1.0
+"""Weight of the loss of the traits."""
+
+CROPS = 8
+"""Crops in one sample of a step."""
+
+PEAK = 1.5e-3
+
+
+class Training(nn.Module):
+    """A recogniser with what is trained beside it.
+
+    Attributes:
+        network: the recogniser.
+        people: (N, 512) a direction for each training identity.
+        tell: linear layer from unit embeddings to traits.
+    """
+
+    def __init__(self, network: nn.Module, people: int, traits: int) -> None:
+        super().__init__()
+        self.network = network
+        self.people = nn.Parameter(torch.randn(people, EMBEDDING) / EMBEDDING**0.5)
+        self.tell = nn.Linear(EMBEDDING, traits)
+
+    def forward(self, crops: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Normalised crops -> cosines to all people (B, N), traits (B, D)."""
+        unit = F.normalize(self.network(crops), dim=1)
+        return unit @ F.normalize(self.people, dim=1).T, self.tell(unit * SCALE**0.5)
+
+
+def margin_loss(cosines: torch.Tensor, people: torch.Tensor, margin: float = MARGIN, scale: float = SCALE) -> torch.Tensor:
+    """ArcFace (eq. 3): cross-entropy of `scale` x cosine, where `margin` is added to the angle to the right person.
+
+    Args:
+        cosines: (B, N) of the angles to each of N people.
+        people: (B,) the right one. Beyond an angle of pi - margin, where cos(angle + margin) would rise again, the cosine is
+            lowered by margin x sin(margin) instead, as in the authors' code.
+    """
+    right = cosines.gather(1, people[:, None]).clamp(-1 + 1e-6, 1 - 1e-6)
+    farther = right * math.cos(margin) - (1 - right**2).sqrt() * math.sin(margin)
+    harder = torch.where(right > math.cos(math.pi - margin), farther, right - margin * math.sin(margin))
+    return F.cross_entropy(scale * cosines.scatter(1, people[:, None], harder), people)
+
+
+class Crops:
+    """Aligned faces of loaded pictures, as insightface crops them, but from key points that are a little off."""
+
+    def __init__(self, pictures: FacePictures) -> None:
+        self.pictures = pictures
+        self.shown = np.flatnonzero(pictures.people >= 0)
+        warnings.filterwarnings("ignore", category=FutureWarning, module=r"insightface\.")
+
+    def draw(self, draw: np.random.Generator, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Normalised crops (B, 3, 112, 112), damaged as generated pictures are, and the number of the person in each (B,)."""
+        chosen = draw.choice(self.shown, size=count)
+        crops = torch.from_numpy(np.stack([self.crop(draw, int(index)) for index in chosen])).permute(0, 3, 1, 2).float() / 255
+        for harm, chance in ((blur, 0.25), (coarsen, 0.25), (quantise, 0.2), (tint, 0.4), (grain, 0.3)):
+            some = (torch.rand(count) < chance).nonzero()[:, 0]
+            if len(some):
+                crops = crops.index_copy(0, some, harm(crops[some]))
+        return crops.clamp(0, 1) * 2 - 1, torch.from_numpy(self.pictures.people[chosen])
+
+    def crop(self, draw: np.random.Generator, index: int) -> np.ndarray:
+        """(112, 112, 3) uint8 of picture `index`."""
+        from insightface.utils.face_align import norm_crop
+
+        marks = self.pictures.landmarks[index]
+        noise = JITTER * np.linalg.norm(marks[0] - marks[1]) * draw.normal(size=marks.shape)
+        return norm_crop(self.pictures.pixels[index], (marks + noise).astype(np.float32), CROP)
+
+
+def train_recogniser(
+    network: nn.Module, pictures: FacePictures, folder: Path, budget: Budget, device: str, *, name: str = "recogniser", batch: int = 8,
+    resume: bool = True, seed: int = 0,
+) -> nn.Module:  # fmt: skip
+    """`network` trained, with averaged weights. A step looks at `batch` x CROPS crops."""
+    torch.manual_seed(seed)
+    crops, count = Crops(pictures), int(pictures.people.max()) + 1
+    traits = torch.from_numpy(standard_traits([pictures.identity(person) for person in range(count)]))
+    model = Training(network, count, traits.shape[1]).to(device)
+    average, optimiser = Average(model, decay=0.998), MuonAndAdamW(model, PEAK, weight_decay=0.02)
+    run = Run(folder, name, {"model": model, "average": average, "optimiser": optimiser}, budget, seed, resume)
+
+    def update(step: int, progress: float) -> float:
+        optimiser.set_rate(warm_then_cosine(progress, step, peak=PEAK))
+        seen, people = crops.draw(np.random.default_rng((seed, step)), batch * CROPS)
+        cosines, told = model(seen.to(device))
+        loss = margin_loss(cosines, people.to(device), MARGIN * min(1.0, 3 * progress))
+        loss = loss + TRAITS * F.mse_loss(told, traits[people].to(device))
+        optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+        optimiser.step()
+        average.update(model)
+        return loss.item()
+
+    run.loop(update)
+    model.load_state_dict(average.weights)
+    return model.network.cpu().eval()
