@@ -28,7 +28,7 @@ class Residual(nn.Module):
 
 
 def normalise(width: int) -> nn.BatchNorm2d:
-    """Batch normalisation that keeps averages only, no count of batches: all of its state can be averaged and resumed."""
+    """Batch normalisation whose count of batches is a float, so that all of its state can be averaged."""
     norm = nn.BatchNorm2d(width)
-    norm.num_batches_tracked = None
+    norm.num_batches_tracked = norm.num_batches_tracked.float()
     return norm
