@@ -124,11 +124,10 @@ def test_gathering_the_taps_changes_nothing_for_single_frames_and_frees_others_o
 
 def test_the_autoencoder_goes_on_after_a_kill_as_if_nothing_had_been(sets: list[WorldClips], tmp_path: Path) -> None:
     """Killed in the second phase: the first is not trained again, and the losses are those of a training in one go."""
-    budget = {"minutes": 1, "steps": 5, "say_every": 1, "save_every": 0}
-    whole = train_vae(sets, tmp_path / "a", Budget(**budget), "cpu", batch=1)
+    whole = train_vae(sets, tmp_path / "a", Budget(1, 5, say_every=1), "cpu", batch=1)
     with pytest.raises(KeyboardInterrupt):
-        train_vae(sets, tmp_path / "b", Killed(**budget), "cpu", batch=1)
-    parts = train_vae(sets, tmp_path / "b", Budget(**budget), "cpu", batch=1)
+        train_vae(sets, tmp_path / "b", Killed(1, 5, say_every=1, save_every=0), "cpu", batch=1)
+    parts = train_vae(sets, tmp_path / "b", Budget(1, 5, say_every=1), "cpu", batch=1)
     assert read_losses(tmp_path / "a") == read_losses(tmp_path / "b")
     assert whole.config.scaling_factor == parts.config.scaling_factor != 1
     assert all(torch.equal(weight, parts.state_dict()[name]) for name, weight in whole.state_dict().items())
@@ -192,7 +191,7 @@ def test_training_sees_the_model_as_sampling_does(backbone: CogVideoXBackbone, f
     model.text_encoder.load_state_dict(backbone.pipeline.text_encoder.state_dict())
     model.transformer.load_state_dict(backbone.transformer.state_dict())
     latents, timestep = backbone.initial_noise(frames, height, width, 0), torch.tensor([700])
-    tokens = new_tokenizer()([PROMPT], padding="max_length", max_length=MAX_TOKENS, return_tensors="pt")
+    tokens = backbone.pipeline.tokenizer([PROMPT], padding="max_length", max_length=MAX_TOKENS, return_tensors="pt")
     ours = model(latents, timestep, tokens.input_ids, rotary_of(backbone.pipeline, latents))
     assert ours.std() > 0.01
     assert torch.allclose(ours, backbone.denoise(latents, timestep[0], backbone.encode_text([PROMPT])), atol=1e-5)

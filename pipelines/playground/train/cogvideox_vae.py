@@ -8,6 +8,7 @@ frame would give to moving ones.
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -132,14 +133,16 @@ def train_vae(
     """Both phases on `sets` of clips of several sizes; returns the trained autoencoder with its scaling factor set.
 
     Args:
-        batch: clips of 64 x 64 px per step; steps of single frames hold six times as many.
+        batch: clips of 64 x 64 px per step; steps of single frames hold six times as many. The learning rates were found with
+            2 and grow with its root.
         start: folder of a trained autoencoder to go on from; the single-frame phase is left out then.
     """
     torch.manual_seed(seed)
     vae = (AutoencoderKLCogVideoX.from_pretrained(start, torch_dtype=torch.float32) if start else new_vae()).to(device)
-    clips = Phase("clips", 6e-4, partial(_mixed, sets, batch))
+    rate = math.sqrt(batch / 2)
+    clips = Phase("clips", 6e-4 * rate, partial(_mixed, sets, batch))
     if not start:
-        frames = Phase("frames", 1.5e-3, lambda draw, step: _stills(sets, draw, 6 * batch))
+        frames = Phase("frames", 1.5e-3 * rate, lambda draw, step: _stills(sets, draw, 6 * batch))
         _train(vae, frames, folder, budget.part(SHARES["frames"]), device, resume, seed)
         gather_in_newest_tap(vae)
         budget = budget.part(SHARES["clips"])
