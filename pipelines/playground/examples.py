@@ -48,12 +48,12 @@ def _pair() -> tuple[Toy, Toy]:
     return behind, Toy("ring", "white", "striped", "left", 0.32, (0.2, -0.1), reach=1.0)
 
 
-def write_examples(folder: Path = FOLDER) -> list[dict[str, str]]:
-    """Write the clips as mp4 (H.264, yuv420p) and `index.json`, a list of {file, caption, kind}, which is returned."""
+def write_examples(folder: Path = FOLDER, side: int = SIDE, frames: int = FRAMES) -> list[dict[str, str]]:
+    """Write the clips of `frames` frames of `side` x `side` pixels as mp4 (H.264, yuv420p) and `index.json`, a list of {file, caption, kind}, which is returned."""
     folder.mkdir(parents=True, exist_ok=True)
     index = []
     for name, scene in examples().items():
-        seen = render(scene, FRAMES, SIDE, SIDE)
+        seen = render(scene, frames, side, side)
         write_clip(folder / f"{name}.mp4", seen.frames, FPS)
         index.append({"file": f"{name}.mp4", "caption": seen.caption, "kind": _kind(scene)})
     (folder / "index.json").write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")

@@ -11,7 +11,7 @@ import numpy as np
 
 from pipelines.playground import examples, gallery
 from pipelines.playground.render import render
-from pipelines.playground.scene import HELD_OUT_IDENTITIES, HELD_OUT_INSTANCES, Person, Scene, sample_scene
+from pipelines.playground.scene import HELD_OUT_IDENTITIES, HELD_OUT_INSTANCES, Person, Scene, caption, sample_scene
 from pipelines.playground.truth import show_masks, show_surface, show_tracks
 from pipelines.playground.vocabulary import CAMERAS, EFFECTS, MOTIONS, PERSON_MOTIONS, PLACES
 
@@ -55,15 +55,23 @@ def test_ground_truth_is_drawn_on_the_subject_alone() -> None:
     assert show_tracks(seen).shape == seen.frames.shape
 
 
-def test_examples_are_clips_of_training_subjects(tmp_path) -> None:
-    index = examples.write_examples(tmp_path)
+def test_examples_are_written_with_an_index(tmp_path) -> None:
+    index = examples.write_examples(tmp_path, side=32, frames=2)
     assert json.loads((tmp_path / "index.json").read_text()) == index
     assert {row["kind"] for row in index} == {"toy", "instance", "toys", "person"}
-    assert sum(file.stat().st_size for file in tmp_path.iterdir()) < 600_000
-    for row in index:
-        assert iio.imread(tmp_path / row["file"]).shape == (examples.FRAMES, examples.SIDE, examples.SIDE, 3)
-    for scene in examples.examples().values():
-        assert _is_of_training(scene)
+    assert all(iio.imread(tmp_path / row["file"]).shape == (2, 32, 32, 3) for row in index)
+
+
+def test_the_example_clips_that_come_along_are_of_this_world_and_of_training_subjects() -> None:
+    scenes = examples.examples()
+    index = json.loads((examples.FOLDER / "index.json").read_text())
+    assert {row["file"]: row["caption"] for row in index} == {f"{name}.mp4": caption(scene) for name, scene in scenes.items()}
+    assert {file.name for file in examples.FOLDER.glob("*.mp4")} == {row["file"] for row in index}
+    assert sum(file.stat().st_size for file in examples.FOLDER.iterdir()) < 600_000
+    assert all(_is_of_training(scene) for scene in scenes.values())
+    clip = iio.imread(examples.FOLDER / index[0]["file"])
+    drawn = render(scenes[index[0]["file"].removesuffix(".mp4")], examples.FRAMES, examples.SIDE, examples.SIDE).frames
+    assert clip.shape == drawn.shape and np.abs(clip.astype(int) - drawn).mean() < 6
 
 
 def _is_of_training(scene: Scene) -> bool:
