@@ -49,7 +49,10 @@ def _pair() -> tuple[Toy, Toy]:
 
 
 def write_examples(folder: Path = FOLDER, side: int = SIDE, frames: int = FRAMES) -> list[dict[str, str]]:
-    """Write the clips of `frames` frames of `side` x `side` pixels as mp4 (H.264, yuv420p) and `index.json`, a list of {file, caption, kind}, which is returned."""
+    """Write the clips and `index.json`, a list of {file, caption, kind}, which is returned.
+
+    The clips have `frames` frames of `side` x `side` pixels and are mp4 (H.264, yuv420p).
+    """
     folder.mkdir(parents=True, exist_ok=True)
     index = []
     for name, scene in examples().items():
