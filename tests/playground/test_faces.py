@@ -155,6 +155,15 @@ def test_traits_tell_people_apart_and_are_standard() -> None:
     assert identity(0) == identity(0)
 
 
+def test_crops_are_those_of_insightface(pictures: FacePictures, monkeypatch: pytest.MonkeyPatch) -> None:
+    from insightface.utils.face_align import norm_crop
+
+    monkeypatch.setattr("pipelines.playground.train.faces.recogniser.JITTER", 0.0)
+    ours = Crops(pictures).crop(np.random.default_rng(0), 2)
+    theirs = norm_crop(pictures.pixels[2], pictures.landmarks[2].astype(np.float32))
+    assert np.abs(ours.astype(int) - theirs.astype(int)).mean() < 0.5
+
+
 def test_crops_are_aligned_faces_of_people(pictures: FacePictures) -> None:
     crops, people = Crops(pictures).draw(np.random.default_rng(0), 6)
     assert crops.shape == (6, 3, 112, 112) and crops.abs().max() <= 1

@@ -17,6 +17,7 @@ from torch import nn
 
 from pipelines.playground.train.faces.layers import Conv, Residual
 from pipelines.playground.train.faces.scenes import FaceScenes
+from pipelines.playground.train.optimise import MuonAndAdamW
 from pipelines.playground.train.run import Average, Budget, Run, warm_then_cosine
 
 STRIDES = (8, 16, 32)
@@ -26,10 +27,10 @@ ANCHORS = ((16, 32), (64, 128), (256, 512))
 MEAN, SCALE = 127.5, 128.0
 """insightface's normalisation."""
 
-PIXELS = 24 * 1024
+PIXELS = 16 * 1024
 """Pixels in one sample of a step, whatever the size of the pictures."""
 
-PEAK = 2e-3
+PEAK = 1.5e-3
 
 
 class Detector(nn.Module):
@@ -38,12 +39,13 @@ class Detector(nn.Module):
     def __init__(self, widths: tuple[int, int, int, int, int] = (16, 32, 40, 56, 72), neck: int = 48) -> None:
         super().__init__()
         a, b, c, d, e = widths
-        self.stem = nn.Sequential(Conv(3, a, stride=2), Conv(a, b, stride=2))
-        self.fine = nn.Sequential(Conv(b, c, stride=2), Residual(c))
-        self.middle = nn.Sequential(Conv(c, d, stride=2), Residual(d))
-        self.coarse = nn.Sequential(Conv(d, e, stride=2), Residual(e))
-        self.lateral = nn.ModuleList(Conv(width, neck, 1) for width in (c, d, e))
-        self.smooth = nn.ModuleList(Conv(neck, neck) for _ in STRIDES)
+        self.stem = Conv(3, a, stride=2)
+        fine = nn.Sequential(Conv(a, b, stride=2), Conv(b, c, stride=2), Residual(c))
+        middle = nn.Sequential(Conv(c, d, stride=2), Residual(d))
+        coarse = nn.Sequential(Conv(d, e, stride=2), Residual(e, spread=2))
+        self.blocks = nn.ModuleList([fine, middle, coarse])
+        self.lateral_blocks = nn.ModuleList(Conv(width, neck, 1) for width in (c, d, e))
+        self.smooth_blocks = nn.ModuleList(Conv(neck, neck) for _ in STRIDES)
         self.heads = nn.ModuleList(nn.Conv2d(neck, 2 * 15, 1) for _ in STRIDES)
         for head in self.heads:
             nn.init.normal_(head.weight, std=0.01)
@@ -57,12 +59,12 @@ class Detector(nn.Module):
 
     def features(self, pixels: torch.Tensor) -> list[torch.Tensor]:
         """One (B, C, H / s, W / s) for each stride s, what is seen coarsely added to what is seen finely."""
-        fine = self.fine(self.stem(pixels))
-        middle = self.middle(fine)
-        coarse = self.lateral[2](self.coarse(middle))
-        middle = self.lateral[1](middle) + F.interpolate(coarse, scale_factor=2.0)
-        fine = self.lateral[0](fine) + F.interpolate(middle, scale_factor=2.0)
-        return [smooth(x) for smooth, x in zip(self.smooth, (fine, middle, coarse), strict=True)]
+        fine = self.blocks[0](self.stem(pixels))
+        middle = self.blocks[1](fine)
+        coarse = self.lateral_blocks[2](self.blocks[2](middle))
+        middle = self.lateral_blocks[1](middle) + F.interpolate(coarse, scale_factor=2.0)
+        fine = self.lateral_blocks[0](fine) + F.interpolate(middle, scale_factor=2.0)
+        return [smooth(x) for smooth, x in zip(self.smooth_blocks, (fine, middle, coarse), strict=True)]
 
     def read(self, level: int, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Scores 0..1, distances and key points in strides, of one level: the network itself speaks in sizes of its anchors."""
@@ -155,12 +157,11 @@ def train_detector(
     torch.manual_seed(seed)
     model = Detector().to(device)
     average = Average(model, decay=0.995)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=PEAK, weight_decay=0.01)
+    optimiser = MuonAndAdamW(model, PEAK)
     run = Run(folder, "detector", {"model": model, "average": average, "optimiser": optimiser}, budget, seed, resume)
 
     def update(step: int, progress: float) -> float:
-        for group in optimiser.param_groups:
-            group["lr"] = warm_then_cosine(progress, step, peak=PEAK)
+        optimiser.set_rate(warm_then_cosine(progress, step, peak=PEAK))
         side, pixels, boxes, landmarks = scenes.draw(np.random.default_rng((seed, step)), batch * PIXELS)
         outputs = model(((pixels * 255 - MEAN) / SCALE).to(device))
         loss = detection_loss(outputs, [b.to(device) for b in boxes], [m.to(device) for m in landmarks], side, side)

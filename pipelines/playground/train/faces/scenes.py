@@ -8,8 +8,11 @@ import torch
 from pipelines.playground.train.augment import blur, grain, tint
 from pipelines.playground.train.faces.pictures import FacePictures
 
-SIDES = {128: 0.42, 96: 0.06, 160: 0.16, 192: 0.12, 256: 0.06, 320: 0.10, 640: 0.08}
+SIDES = {128: 0.5, 160: 0.2, 256: 0.14, 384: 0.16}
 """Height and width in pixels of the pictures of a step -> share of the steps."""
+
+FACE = (0.13, 0.8)
+"""Smallest and largest side of a face as a fraction of the picture's."""
 
 
 class FaceScenes:
@@ -52,13 +55,19 @@ class FaceScenes:
         return self._paint(index, canvas, len(canvas) / max(height, width), (0.0, 0.0), mirrored=draw.uniform() < 0.5)
 
     def _place(self, draw: np.random.Generator, canvas: np.ndarray, corner: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-        """A rendering larger or smaller than the canvas, somewhere on it; `corner` is where the canvas is in the whole picture."""
-        index = int(draw.integers(len(self.pictures.pixels)))
-        side, (height, width) = len(canvas), self.pictures.pixels[index].shape[:2]
-        scale = side / min(height, width) * np.exp(draw.uniform(np.log(0.45), np.log(1.5)))
-        spare = side - scale * width, side - scale * height
-        offset = tuple(float(draw.uniform(min(0, room), max(0, room))) for room in spare)
-        box, marks = self._paint(index, canvas, scale, offset, mirrored=draw.uniform() < 0.5)
+        """A rendering in any size, its face somewhere on the canvas; `corner` is where the canvas is in the whole picture."""
+        index, side = int(draw.integers(len(self.pictures.pixels))), len(canvas)
+        height, width = self.pictures.pixels[index].shape[:2]
+        mirrored = bool(draw.uniform() < 0.5)
+        box = self.pictures.faces[index]
+        if np.isnan(box).any():  # of a toy the middle has to be seen
+            box = np.array((0.3 * width, 0.3 * height, 0.7 * width, 0.7 * height))
+        elif mirrored:
+            box = mirror(self.pictures.pixels[index], box, self.pictures.landmarks[index])[1]
+        size = max(14, side * np.exp(draw.uniform(*np.log(FACE))))
+        scale = size / max(box[2] - box[0], box[3] - box[1])
+        offset = tuple(draw.uniform(-box[at] * scale, side - box[at + 2] * scale) for at in (0, 1))
+        box, marks = self._paint(index, canvas, scale, offset, mirrored)
         return box + np.float32((*corner, *corner)), marks + np.float32(corner)
 
     def _paint(
@@ -93,7 +102,7 @@ def mirror(picture: np.ndarray, box: np.ndarray, marks: np.ndarray) -> tuple[np.
 
 def damage(colours: torch.Tensor) -> torch.Tensor:
     """(B, 3, S, S) 0..1 -> the same, some of them blurred, tinted and grainy, as generated pictures may be."""
-    widest = 1.6 * colours.shape[-1] / 128
+    widest = min(2.5, 1.6 * colours.shape[-1] / 128)  # the kernel reaches four pixels
     for harm, chance in ((lambda x: blur(x, widest), 0.25), (tint, 0.6), (grain, 0.3)):
         chosen = (torch.rand(len(colours)) < chance).nonzero()[:, 0]
         if len(chosen):
