@@ -1,23 +1,37 @@
-"""How good the playground's base models are: reconstruction, repeatability and direction of motion on held-out scenes."""
+"""How good the playground's base models are, on held-out scenes: reconstruction, what the judge sees, motion, people, repeatability."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
+from typing import Protocol
 
 import numpy as np
 
 from pipelines.backbones.base import Backbone
+from pipelines.evaluation.eyes import Eyes
+from pipelines.evaluation.faces import Faces
+from pipelines.evaluation.judge import Judge
 from pipelines.evaluation.rows import Row
+from pipelines.evaluation.segmenter import Segmenter, centroids
 from pipelines.playground.render import render
 from pipelines.playground.scene import HELD_OUT_SEEDS, Scene, caption, sample_scene
 
 DIRECTIONS = {"left": (-1, 0), "right": (1, 0), "rise": (0, -1), "fall": (0, 1)}
 """Motion -> sign of the subject's way in pixels (x to the right, y downwards)."""
 
-Draw = Callable[[str, int], np.ndarray]
-"""(prompt, seed) -> frames (T, H, W, 3) uint8."""
+NAMED = ("shape", "colour", "background")
+"""Attributes that every caption names and the judge looks for."""
+
+Shape = tuple[int, int, int]
+"""(frames, height, width)."""
+
+
+class Draw(Protocol):
+    """Generates with the model's default settings: (prompt, seed, frames or None for the default) -> (T, H, W, 3) uint8."""
+
+    def __call__(self, prompt: str, seed: int, frames: int | None = None) -> np.ndarray: ...
 
 
 def psnr(first: np.ndarray, second: np.ndarray) -> float:
@@ -26,43 +40,84 @@ def psnr(first: np.ndarray, second: np.ndarray) -> float:
     return float("inf") if error == 0 else float(10 * np.log10(255**2 / error))
 
 
-def direction(frames: np.ndarray) -> str:
-    """Which way the moving thing of a clip (T, H, W, 3) goes, "left", "right", "rise" or "fall".
+def direction(track: np.ndarray) -> str | None:
+    """Which way a track of pixel positions (T, 2) goes: "left", "right", "rise" or "fall", by the line laid through it.
 
-    For a resting camera: what differs from the median over time is the subject; a line is laid through its centroids.
+    Frames without a position (NaN) are left out; None where fewer than two are left.
     """
-    clip = frames.astype(np.float32)
-    change = np.abs(clip - np.median(clip, axis=0)).sum(-1)
-    change *= change > 0.35 * change.max()
-    weight = change.sum((1, 2)) + 1e-6
-    rows, columns = np.mgrid[: frames.shape[1], : frames.shape[2]]
-    centroids = np.stack([(change * axis).sum((1, 2)) / weight for axis in (columns, rows)], 1)
-    time = np.arange(len(frames))
-    slope = [np.polyfit(time, centroids[:, axis], 1, w=np.sqrt(weight))[0] for axis in (0, 1)]
+    seen = np.isfinite(track).all(1)
+    if seen.sum() < 2:
+        return None
+    slope = np.polyfit(np.flatnonzero(seen), track[seen], 1)[0]
     if abs(slope[0]) >= abs(slope[1]):
         return "right" if slope[0] > 0 else "left"
     return "fall" if slope[1] > 0 else "rise"
 
 
 def directed_scenes() -> Iterator[Scene]:
-    """Held-out scenes, camera at rest, the subject going one of the four ways in turn."""
+    """Held-out scenes of one toy, camera at rest, going one of the four ways in turn."""
     for index, seed in enumerate(HELD_OUT_SEEDS):
-        scene = replace(sample_scene(seed), camera="static")
+        scene = replace(sample_scene(seed, "toy"), camera="static")
         toy = replace(scene.subjects[-1], motion=list(DIRECTIONS)[index % len(DIRECTIONS)])
         yield replace(scene, subjects=(toy,))
 
 
-def evaluate(backbone: Backbone, draw: Draw, size: tuple[int, int, int], count: int = 64) -> Iterator[Row]:
-    """The rows one by one. `size` is (frames, height, width); `draw` generates with the model's default settings."""
+def person_scenes() -> Iterator[Scene]:
+    """Held-out scenes of one person each."""
+    return (sample_scene(seed, "person") for seed in HELD_OUT_SEEDS)
+
+
+def way_of(scene: Scene, clip: np.ndarray, segmenter: Segmenter) -> str | None:
+    """The direction of the scene's toy in `clip`, from the centroids of its text-conditioned masks."""
+    toy = scene.labels()
+    return direction(centroids(segmenter.masks(clip, f"a {toy['colour']} {toy['shape']}")))
+
+
+def evaluate(name: str, backbone: Backbone, draw: Draw, shape: Shape, eyes: Eyes, count: int = 64) -> Iterator[Row]:
+    """The rows of model `name`, one by one, on `count` held-out captions and half as many of people; those that `eyes` can tell."""
     scenes = list(islice(directed_scenes(), count))
-    real = [render(scene, *size).frames for scene in scenes]
-    trips = [psnr(clip, backbone.decode_video(backbone.encode_video(clip))) for clip in real]
-    yield Row.of("VAE reconstruction of held-out clips, PSNR in dB", trips, bar=30)
-    right = [direction(clip) == scene.labels()["motion"] for clip, scene in zip(real, scenes, strict=True)]
-    yield Row.of("direction of motion told right on real renderings", right, bar=0.97)
-    words = [caption(scene) for scene in scenes]
-    clips = [draw(prompt, seed) for seed, prompt in enumerate(words)]
-    right = [direction(clip) == scene.labels()["motion"] for clip, scene in zip(clips, scenes, strict=True)]
-    yield Row.of("direction of motion right in generated clips", right, bar=0.85)
-    again = [np.array_equal(draw(words[seed], seed), clips[seed]) for seed in range(min(3, count))]
-    yield Row.of("same caption and seed twice gives identical frames", again, bar=1)
+    yield Row.of(f"{name}: reconstruction of held-out clips, PSNR in dB", _round_trips(backbone, scenes, shape), bar=30)
+    clips = [draw(caption(scene), seed) for seed, scene in enumerate(scenes)]
+    if eyes.judge:
+        yield from _attributes(name, draw, scenes, clips, eyes.judge)
+    if eyes.segmenter:
+        right = [way_of(scene, clip, eyes.segmenter) == scene.labels()["motion"] for scene, clip in zip(scenes, clips, strict=True)]
+        yield Row.of(f"{name}: direction of motion right", right, bar=0.85)
+    if eyes.faces:
+        yield _people(name, draw, max(4, count // 2), eyes.faces)
+    again = [np.array_equal(draw(caption(scenes[seed]), seed), clips[seed]) for seed in range(min(3, count))]
+    yield Row.of(f"{name}: same caption and seed twice gives identical frames", again, bar=1)
+
+
+def _attributes(name: str, draw: Draw, scenes: Sequence[Scene], clips: Sequence[np.ndarray], judge: Judge) -> Iterator[Row]:
+    found = _found(scenes, clips, judge)
+    for attribute in NAMED:
+        yield Row.of(f"{name}: {attribute} of the caption found by the judge", found[attribute], bar=0.9)
+    yield _single_frames(name, draw, scenes, found, judge)
+
+
+def _round_trips(backbone: Backbone, scenes: Sequence[Scene], shape: Shape) -> list[float]:
+    clips = (render(scene, *shape).frames for scene in scenes)
+    return [psnr(clip, backbone.decode_video(backbone.encode_video(clip))) for clip in clips]
+
+
+def _found(scenes: Sequence[Scene], clips: Sequence[np.ndarray], judge: Judge) -> dict[str, list[bool]]:
+    """Attribute -> for each clip, whether the judge names what the scene has."""
+    seen = [judge.attributes(clip) for clip in clips]
+    return {
+        attribute: [told[attribute][0] == scene.labels()[attribute] for told, scene in zip(seen, scenes, strict=True)]
+        for attribute in NAMED
+    }
+
+
+def _single_frames(name: str, draw: Draw, scenes: Sequence[Scene], of_clips: dict[str, list[bool]], judge: Judge) -> Row:
+    """How much better or worse single frames are named than clips of the same scenes, in points; the bar is a loss of 5."""
+    pictures = [draw(caption(scene, moving=False), seed, 1) for seed, scene in enumerate(scenes)]
+    of_pictures = _found(scenes, pictures, judge)
+    points = [100.0 * (of_pictures[a][index] - of_clips[a][index]) for a in NAMED for index in range(len(scenes))]
+    return Row.of(f"{name}: single frames against clips, attributes found, in points", points, bar=-5)
+
+
+def _people(name: str, draw: Draw, count: int, faces: Faces) -> Row:
+    clips = (draw(caption(scene), seed) for seed, scene in enumerate(islice(person_scenes(), count)))
+    return Row.of(f"{name}: a face is found in clips of people", [faces.found(clip) for clip in clips], bar=0.95)

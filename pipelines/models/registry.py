@@ -28,7 +28,7 @@ class ModelEntry:
         bytes: size of the download, or of the folder.
         can: what it can be used for here; empty while no backbone drives its family.
         size_multiple, min_size, max_size: pixels of a side.
-        frame_step, max_frames: valid clips have k * frame_step + 1 frames.
+        frame_step, max_frames: valid clips have k * frame_step + 1 frames (CogVideoX decodes latent frames in pairs).
         parameters: weights of the denoiser, for estimates.
     """
 
@@ -167,7 +167,7 @@ COG_SMALL = ModelEntry(
     size_multiple=16,
     min_size=256,
     max_size=768,
-    frame_step=4,
+    frame_step=8,
     max_frames=49,
     parameters=1_693_783_872,
 )
@@ -192,7 +192,7 @@ COG_LARGE = ModelEntry(
     size_multiple=16,
     min_size=256,
     max_size=768,
-    frame_step=4,
+    frame_step=8,
     max_frames=49,
     parameters=5_570_283_072,
 )
@@ -252,3 +252,8 @@ def require(model: ModelEntry, ability: str = TEXT_TO_VIDEO) -> None:
     if ability not in model.can:
         able = ", ".join(known.name for known in ENTRIES if ability in known.can)
         raise NotAvailable(f"{model.title} is listed but cannot do {ability} in this version: choose one of {able}.")
+
+
+def embedded() -> tuple[ModelEntry, ...]:
+    """Those that come with the project."""
+    return tuple(model for model in ENTRIES if model.path)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines.evaluation.playground import directed_scenes, psnr
+from pipelines.evaluation.playground import directed_scenes, direction, psnr
 from pipelines.evaluation.rows import Row, write_report
 from pipelines.playground.scene import HELD_OUT_SEEDS
 
@@ -40,3 +40,13 @@ def test_reported_scenes_are_held_out_and_go_all_four_ways() -> None:
     scenes = [scene for scene, _ in zip(directed_scenes(), range(8), strict=False)]
     assert all(scene.seed in HELD_OUT_SEEDS and scene.camera == "static" for scene in scenes)
     assert {scene.labels()["motion"] for scene in scenes} == {"left", "right", "rise", "fall"}
+
+
+def test_the_direction_of_a_track() -> None:
+    time = np.arange(17.0)
+    ways = {"right": (2, 0.5), "left": (-2, 0.5), "fall": (0.1, 1), "rise": (0.1, -1)}
+    for name, way in ways.items():
+        track = 20 + time[:, None] * np.array(way) + np.sin(time)[:, None]
+        track[3:6] = np.nan
+        assert direction(track) == name
+    assert direction(np.full((17, 2), np.nan)) is None

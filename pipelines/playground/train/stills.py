@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +28,9 @@ KINDS = {"toy": 0.34, "instance": 0.22, "toys": 0.12, "person": 0.32}
 
 MOMENTS = 3
 """Pictures of each scene: at the beginning, in the middle and at the end of its motion."""
+
+SCENES = 8192
+"""Scenes that the models are trained on unless a flag says otherwise."""
 
 FAMILY = 4
 CHUNK = 16 * FAMILY
@@ -110,15 +112,15 @@ def _group(index: int, scene: Scene) -> int:
     return index // 2 if look(scene.subjects[-1]) and len(scene.subjects) == 1 else -1
 
 
-@lru_cache(maxsize=1)
-def _sizes(count: int = 4096) -> np.ndarray:
-    return np.random.default_rng(92).integers(len(SIZES), size=count)
+def size_of(seed: int) -> tuple[int, int]:
+    """(height, width) that the scene of `seed` is rendered at."""
+    return SIZES[int(np.random.default_rng((92, seed)).integers(len(SIZES)))]
 
 
 def _render_chunk(job: tuple[int, Path]) -> None:
     first, file = job
     scenes = [scene for at in range(0, CHUNK, FAMILY) for scene in family(first + at)]
-    pictures = np.stack([still_pictures(scene, *SIZES[_sizes()[(first + at) % 4096]]) for at, scene in enumerate(scenes)])
+    pictures = np.stack([still_pictures(scene, *size_of(first + at)) for at, scene in enumerate(scenes)])
     partial = file.with_suffix(f".{os.getpid()}.tmp.npy")
     np.save(partial, pictures)
     os.replace(partial, file)
