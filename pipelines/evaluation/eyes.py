@@ -1,0 +1,55 @@
+"""The models that look at clips: judge, segmenter, face detector and recognisers; each was trained on renderings alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from pipelines.evaluation import faces, judge, segmenter
+from pipelines.evaluation.rows import Row
+from pipelines.models.registry import ROOT
+
+MODELS = ROOT / "assets" / "models"
+NAMES = {"judge": "playground-judge", "segmenter": "playground-segmenter", "faces": "playground-faces"}
+
+
+@dataclass(frozen=True)
+class Eyes:
+    """What figures about clips are measured with; None for a model that has not been trained yet."""
+
+    judge: judge.Judge | None
+    segmenter: segmenter.Segmenter | None
+    faces: faces.Faces | None
+
+    def missing(self) -> list[str]:
+        """Folder names of the models that are not there: the rows that need them are left out."""
+        return [folder for field, folder in NAMES.items() if getattr(self, field) is None]
+
+
+def open_eyes(folder: Path = MODELS) -> Eyes:
+    """Load those that `folder` has."""
+    loaders = {"judge": judge.Judge.load, "segmenter": segmenter.Segmenter.load, "faces": faces.Faces.load}
+    there = {field: loader(folder / NAMES[field]) if (folder / NAMES[field]).is_dir() else None for field, loader in loaders.items()}
+    return Eyes(**there)
+
+
+def rows_of_eyes(eyes: Eyes, quick: bool = False) -> Iterator[Row]:
+    """How well they see held-out renderings: without that, what they say of generated clips means nothing."""
+    share = 8 if quick else 1
+    if eyes.judge:
+        yield from judge.rows(eyes.judge, 512 // share)
+    if eyes.segmenter:
+        yield from segmenter.rows(eyes.segmenter, 256 // share)
+        yield _directions(eyes.segmenter, 64 // share)
+    if eyes.faces:
+        yield from faces.rows(MODELS, share)
+
+
+def _directions(watcher: segmenter.Segmenter, count: int) -> Row:
+    from pipelines.evaluation.playground import directed_scenes, way_of
+    from pipelines.playground.render import render
+
+    right = [way_of(scene, render(scene).frames, watcher) == scene.labels()["motion"] for scene in islice(directed_scenes(), count)]
+    return Row.of("segmenter: direction of motion told right on real renderings", right, bar=0.97)
