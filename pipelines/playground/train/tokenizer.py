@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import string
 from collections import Counter
+from functools import cache
 
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
@@ -14,6 +15,7 @@ MAX_TOKENS = 64
 SPACE = "\u2581"
 
 
+@cache
 def world_words(captions: int = 4000) -> Counter[str]:
     """Words of the captions of training seeds with their counts, punctuation removed."""
     sentences = (caption(sample_scene(seed)) for seed in range(captions))
