@@ -4,6 +4,9 @@ Strides 8, 16 and 32, two anchors at each place, for each a score, the distances
 insightface's `SCRFD` reads nine outputs: three times scores (N, 1), then three times distances (N, 4), then three times key
 points (N, 10), in units of the stride, places row by row, both anchors of a place side by side. A place is the top left
 corner of its cell. Pictures come in as (RGB - 127.5) / 128.
+
+Other than in SCRFD the strides share one network: it looks at the picture, at half of its size and at a quarter. What it
+learns of faces of one size so holds for all, and it is trained on the first stride alone.
 """
 
 from __future__ import annotations
@@ -21,8 +24,8 @@ from pipelines.playground.train.optimise import MuonAndAdamW
 from pipelines.playground.train.run import Average, Budget, Run, warm_then_cosine
 
 STRIDES = (8, 16, 32)
-ANCHORS = ((16, 32), (64, 128), (256, 512))
-"""For each stride, the face sizes in pixels that its two anchors stand for; each sees faces half an octave about it."""
+ANCHORS = (3, 6)
+"""Face sizes in strides that the two anchors of a place stand for; each sees faces half an octave about it: 17 to 280 px in all."""
 
 MEAN, SCALE = 127.5, 128.0
 """insightface's normalisation."""
@@ -36,55 +39,58 @@ PEAK = 1.5e-3
 class Detector(nn.Module):
     """About 0.3 million parameters; a picture of any size that is a multiple of 32."""
 
-    def __init__(self, widths: tuple[int, int, int, int, int] = (16, 32, 40, 56, 72), neck: int = 48) -> None:
+    def __init__(self, widths: tuple[int, int, int, int, int] = (16, 32, 44, 56, 64), neck: int = 48) -> None:
         super().__init__()
         a, b, c, d, e = widths
         self.stem = Conv(3, a, stride=2)
         fine = nn.Sequential(Conv(a, b, stride=2), Conv(b, c, stride=2), Residual(c))
         middle = nn.Sequential(Conv(c, d, stride=2), Residual(d))
-        coarse = nn.Sequential(Conv(d, e, stride=2), Residual(e, spread=2))
+        coarse = nn.Sequential(Conv(d, e, stride=2), Residual(e))
         self.blocks = nn.ModuleList([fine, middle, coarse])
         self.lateral_blocks = nn.ModuleList(Conv(width, neck, 1) for width in (c, d, e))
-        self.smooth_blocks = nn.ModuleList(Conv(neck, neck) for _ in STRIDES)
-        self.heads = nn.ModuleList(nn.Conv2d(neck, 2 * 15, 1) for _ in STRIDES)
-        for head in self.heads:
-            nn.init.normal_(head.weight, std=0.01)
-            nn.init.zeros_(head.bias)
-            nn.init.constant_(head.bias[:2], -4.0)
+        self.head_blocks = nn.Sequential(Conv(neck, neck), Conv(neck, neck))
+        self.head = nn.Conv2d(neck, 2 * 15, 1)
+        nn.init.normal_(self.head.weight, std=0.01)
+        nn.init.zeros_(self.head.bias)
+        nn.init.constant_(self.head.bias[:2], -4.0)
 
     def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Normalised (B, 3, H, W) -> scores x 3, distances x 3, key points x 3, each (B * places * 2, 1 | 4 | 10)."""
-        parts = [self.read(level, features) for level, features in enumerate(self.features(pixels))]
-        return tuple(part[kind] for kind in range(3) for part in parts)
+        sizes = [pixels, F.avg_pool2d(pixels, 2), F.avg_pool2d(pixels, 4)]
+        strides = [self.look(size) for size in sizes]
+        return tuple(parts[kind] for kind in range(3) for parts in strides)
 
-    def features(self, pixels: torch.Tensor) -> list[torch.Tensor]:
-        """One (B, C, H / s, W / s) for each stride s, what is seen coarsely added to what is seen finely."""
+    def look(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Scores 0..1, distances and key points in strides, of the first stride: the network itself speaks in sizes of its anchors."""
+        raw = self.head(self.head_blocks(self.features(pixels)))
+        near, far = ANCHORS
+        boxes = torch.cat([raw[:, 2:6] * near, raw[:, 6:10] * far], 1)
+        marks = torch.cat([raw[:, 10:20] * near, raw[:, 20:] * far], 1)
+        return tuple(x.permute(0, 2, 3, 1).reshape(-1, width) for x, width in ((raw[:, :2].sigmoid(), 1), (boxes, 4), (marks, 10)))
+
+    def features(self, pixels: torch.Tensor) -> torch.Tensor:
+        """(B, C, H / 8, W / 8), what is seen coarsely added to what is seen finely."""
         fine = self.blocks[0](self.stem(pixels))
         middle = self.blocks[1](fine)
         coarse = self.lateral_blocks[2](self.blocks[2](middle))
-        middle = self.lateral_blocks[1](middle) + F.interpolate(coarse, scale_factor=2.0)
-        fine = self.lateral_blocks[0](fine) + F.interpolate(middle, scale_factor=2.0)
-        return [smooth(x) for smooth, x in zip(self.smooth_blocks, (fine, middle, coarse), strict=True)]
-
-    def read(self, level: int, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Scores 0..1, distances and key points in strides, of one level: the network itself speaks in sizes of its anchors."""
-        raw = self.heads[level](features)
-        scores, distances, points = raw[:, :2], raw[:, 2:10], raw[:, 10:]
-        near, far = (anchor / STRIDES[level] for anchor in ANCHORS[level])
-        boxes = torch.cat([distances[:, :4] * near, distances[:, 4:] * far], 1)
-        marks = torch.cat([points[:, :10] * near, points[:, 10:] * far], 1)
-        return tuple(x.permute(0, 2, 3, 1).reshape(-1, width) for x, width in ((scores.sigmoid(), 1), (boxes, 4), (marks, 10)))
+        middle = self.lateral_blocks[1](middle) + enlarge(coarse, middle)
+        return self.lateral_blocks[0](fine) + enlarge(middle, fine)
 
 
-def places(height: int, width: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Of all anchors in a picture, in the order of the outputs: centres (N, 2) in pixels, strides (N,), anchor sizes (N,)."""
+def enlarge(coarse: torch.Tensor, fine: torch.Tensor) -> torch.Tensor:
+    """(B, C, H, W) at twice the size, cut to that of `fine`."""
+    return F.interpolate(coarse, scale_factor=2.0)[..., : fine.shape[-2], : fine.shape[-1]]
+
+
+def places(height: int, width: int, count: int = len(STRIDES)) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Of all anchors of the first `count` strides, in the order of the outputs: centres (N, 2) in pixels, strides (N,), sizes (N,)."""
     centres, strides, sizes = [], [], []
-    for stride, anchors in zip(STRIDES, ANCHORS, strict=True):
+    for stride in STRIDES[:count]:
         y, x = torch.meshgrid(torch.arange(height // stride), torch.arange(width // stride), indexing="ij")
         here = (torch.stack([x, y], -1).reshape(-1, 2) * stride).repeat_interleave(2, 0)
         centres.append(here.float())
         strides.append(torch.full((len(here),), float(stride)))
-        sizes.append(torch.tensor(anchors).float().repeat(len(here) // 2))
+        sizes.append(torch.tensor(ANCHORS).float().repeat(len(here) // 2) * stride)
     return torch.cat(centres), torch.cat(strides), torch.cat(sizes)
 
 
@@ -114,28 +120,47 @@ def assign(boxes: torch.Tensor, grid: tuple[torch.Tensor, torch.Tensor, torch.Te
 def detection_loss(
     outputs: tuple[torch.Tensor, ...], boxes: list[torch.Tensor], landmarks: list[torch.Tensor], height: int, width: int
 ) -> torch.Tensor:
-    """Focal loss of the scores (Lin et al. 2017, eq. 5, gamma 2) and L1 of sides and key points relative to the face's size.
+    """Quality focal loss of the scores, and L1 of sides and key points relative to the face's size.
 
     Args:
-        outputs: of the detector for B pictures of `height` x `width`.
+        outputs: scores, distances, key points of B pictures of `height` x `width`: of one stride or more.
         boxes, landmarks: for each picture, (M, 4) and (M, 5, 2) of its faces in pixels.
     """
-    grid = tuple(part.to(outputs[0].device) for part in places(height, width))
-    scores, distances, points = (join(outputs[kind * 3 : kind * 3 + 3], len(boxes)) for kind in range(3))
-    score, side, mark, found = 0.0, 0.0, 0.0, 0
-    for index, (box, marks) in enumerate(zip(boxes, landmarks, strict=True)):
-        face, open_ = assign(box, grid)
-        hit = face >= 0
-        score = score + focal(scores[index, ~open_, 0], hit[~open_].float())
-        found += int(hit.sum())
-        if hit.any():
-            face, centre, stride = face[hit], grid[0][hit], grid[1][hit, None]
-            size = (box[face, 2:] - box[face, :2]).prod(1).sqrt()[:, None]
-            wanted = torch.cat([centre - box[face, :2], box[face, 2:] - centre], 1)
-            side = side + ((distances[index, hit] * stride - wanted) / size).abs().sum()
-            offset = (marks[face] - centre[:, None]).flatten(1)
-            mark = mark + ((points[index, hit] * stride - offset) / size).abs().sum()
+    count = len(outputs) // 3
+    grid = tuple(part.to(outputs[0].device) for part in places(height, width, count))
+    scores, distances, points = (join(outputs[kind * count : (kind + 1) * count], len(boxes)) for kind in range(3))
+    parts = [
+        picture_loss(scores[index, :, 0], distances[index], points[index], boxes[index], landmarks[index], grid)
+        for index in range(len(boxes))
+    ]
+    score, side, mark, found = (sum(part[kind] for part in parts) for kind in range(4))
     return (score + 0.5 * side + mark) / max(found, 1)
+
+
+def picture_loss(
+    scores: torch.Tensor, distances: torch.Tensor, points: torch.Tensor, boxes: torch.Tensor, landmarks: torch.Tensor,
+    grid: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, int]:  # fmt: skip
+    """Of one picture with N anchors: losses of scores, sides and key points, summed over anchors, and how many of these find a face."""
+    face, nearly = assign(boxes, grid)
+    hit = face >= 0
+    box, centre, stride = boxes[face[hit]], grid[0][hit], grid[1][hit, None]
+    size = (box[:, 2:] - box[:, :2]).prod(1).sqrt()[:, None]
+    told = distances[hit] * stride
+    wanted = torch.cat([centre - box[:, :2], box[:, 2:] - centre], 1)
+    offset = (landmarks[face[hit]] - centre[:, None]).flatten(1)
+    quality = torch.zeros_like(scores)
+    quality[hit] = (1 + overlap(told.detach(), wanted)) / 2
+    score = quality_focal(scores[~nearly], quality[~nearly])
+    return score, ((told - wanted) / size).abs().sum(), ((points[hit] * stride - offset) / size).abs().sum(), int(hit.sum())
+
+
+def overlap(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+    """(N,) intersection over union of boxes given by distances (N, 4) from one place to left, top, right and bottom."""
+    first = first.clamp(min=0)
+    inside = torch.minimum(first, second)
+    areas = [(sides[:, 0] + sides[:, 2]) * (sides[:, 1] + sides[:, 3]) for sides in (inside, first, second)]
+    return areas[0] / (areas[1] + areas[2] - areas[0]).clamp(min=1e-6)
 
 
 def join(levels: tuple[torch.Tensor, ...], count: int) -> torch.Tensor:
@@ -143,11 +168,14 @@ def join(levels: tuple[torch.Tensor, ...], count: int) -> torch.Tensor:
     return torch.cat([level.reshape(count, -1, level.shape[-1]) for level in levels], 1)
 
 
-def focal(scores: torch.Tensor, truth: torch.Tensor, gamma: float = 2.0) -> torch.Tensor:
-    """Sum over anchors (N,) of -(1 - p)^gamma log p, where p is the probability 0..1 given to what is true."""
-    right = torch.where(truth > 0, scores, 1 - scores).clamp(1e-6, 1)
-    weight = torch.where(truth > 0, 0.75, 0.5)
-    return -(weight * (1 - right) ** gamma * right.log()).sum()
+def quality_focal(scores: torch.Tensor, quality: torch.Tensor) -> torch.Tensor:
+    """Sum over anchors (N,) of cross-entropy times squared difference (Li et al. 2020, Generalized Focal Loss, eq. 6, beta 2).
+
+    `quality` 0..1 is what the score should be: 0 without a face, else more the better the box fits, so that of several
+    boxes of one face the best is kept.
+    """
+    scores = scores.clamp(1e-6, 1 - 1e-6)
+    return ((scores - quality) ** 2 * F.binary_cross_entropy(scores, quality, reduction="none")).sum()
 
 
 def train_detector(
@@ -163,7 +191,7 @@ def train_detector(
     def update(step: int, progress: float) -> float:
         optimiser.set_rate(warm_then_cosine(progress, step, peak=PEAK))
         side, pixels, boxes, landmarks = scenes.draw(np.random.default_rng((seed, step)), batch * PIXELS)
-        outputs = model(((pixels * 255 - MEAN) / SCALE).to(device))
+        outputs = model.look(((pixels * 255 - MEAN) / SCALE).to(device))
         loss = detection_loss(outputs, [b.to(device) for b in boxes], [m.to(device) for m in landmarks], side, side)
         optimiser.zero_grad()
         loss.backward()

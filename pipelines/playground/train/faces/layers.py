@@ -7,23 +7,20 @@ from torch import nn
 
 
 class Conv(nn.Sequential):
-    """Convolution, batch normalisation and, unless `active` is false, a leaky rectifier; size is kept at stride 1.
+    """Convolution, batch normalisation and, unless `active` is false, a leaky rectifier; size is kept at stride 1."""
 
-    `spread` is the distance in places of what the kernel reads.
-    """
-
-    def __init__(self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1, active: bool = True, spread: int = 1) -> None:
-        padding = spread * (kernel - 1) // 2 if kernel % 2 else 0
-        layers = [nn.Conv2d(inputs, outputs, kernel, stride, padding, spread, bias=False), normalise(outputs)]
+    def __init__(self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1, active: bool = True) -> None:
+        padding = (kernel - 1) // 2 if kernel % 2 else 0
+        layers = [nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False), normalise(outputs)]
         super().__init__(*layers, *([nn.LeakyReLU(0.1)] if active else []))
 
 
 class Residual(nn.Module):
     """x + f(x) with `depth` convolutions of 3 x 3 in f."""
 
-    def __init__(self, width: int, depth: int = 2, spread: int = 1) -> None:
+    def __init__(self, width: int, depth: int = 2) -> None:
         super().__init__()
-        self.change = nn.Sequential(*(Conv(width, width, active=index < depth - 1, spread=spread) for index in range(depth)))
+        self.change = nn.Sequential(*(Conv(width, width, active=index < depth - 1) for index in range(depth)))
         nn.init.zeros_(self.change[-1][1].weight)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

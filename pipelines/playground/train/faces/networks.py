@@ -23,7 +23,9 @@ class Convolutional(nn.Module):
     def __init__(self, widths: tuple[int, int, int] = (32, 64, 112)) -> None:
         super().__init__()
         a, b, c = widths
-        self.blocks = nn.Sequential(Conv(3, a, 4, 4), Conv(a, b, stride=2), Residual(b, 1), Conv(b, c, stride=2), Residual(c), Residual(c, 1))
+        self.blocks = nn.Sequential(
+            Conv(3, a, 4, 4), Conv(a, b, stride=2), Residual(b, 1), Conv(b, c, stride=2), Residual(c), Residual(c, 1)
+        )
         self.pool = nn.Sequential(nn.Conv2d(c, c, CROP // 16, groups=c, bias=False), normalise(c), nn.Flatten())
         self.embed = nn.Linear(c, EMBEDDING)
 

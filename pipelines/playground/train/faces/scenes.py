@@ -8,10 +8,10 @@ import torch
 from pipelines.playground.train.augment import blur, grain, tint
 from pipelines.playground.train.faces.pictures import FacePictures
 
-SIDES = {128: 0.5, 160: 0.2, 256: 0.14, 384: 0.16}
+SIDES = {96: 0.1, 128: 0.6, 160: 0.2, 256: 0.1}
 """Height and width in pixels of the pictures of a step -> share of the steps."""
 
-FACE = (0.13, 0.8)
+FACE = (0.13, 0.85)
 """Smallest and largest side of a face as a fraction of the picture's."""
 
 
