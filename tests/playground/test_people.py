@@ -19,6 +19,12 @@ def draw(person: Person, frames: int = 9, size: int = 128, place: str = "room") 
     return render(Scene(3, place, "static", (person,)), frames, size, size)
 
 
+def pixels_near(frame: np.ndarray, place: np.ndarray, reach: int) -> np.ndarray:
+    """The pixels up to `reach` from (x, y)."""
+    x, y = place.round().astype(int)
+    return frame[y - reach : y + reach + 1, x - reach : x + reach + 1]
+
+
 def without_glasses(start: int = 0) -> int:
     return next(seed for seed in range(start, start + 100) if not identity(seed).glasses)
 
@@ -76,6 +82,25 @@ def test_one_identity_in_other_moods_is_other_pixels_of_the_same_person() -> Non
     assert {k: first.labels[k] for k in ("hair", "hair colour", "glasses", "beard")} == {
         k: second.labels[k] for k in ("hair", "hair colour", "glasses", "beard")
     }
+
+
+@pytest.mark.parametrize("expression", EXPRESSIONS)
+def test_corners_of_the_mouth_are_where_its_colour_ends(expression: str) -> None:
+    seed = next(seed for seed in range(100) if not identity(seed).beard and sum(identity(seed).skin) > 2.0)
+    clip = draw(Person(identity=seed, expression=expression, motion="still", size=0.9, place=(0, 0), phase=0.5), frames=1, size=256)
+    left, right = clip.landmarks[0, 0, 3:]
+    within, beyond = left + 0.12 * (right - left), left - 0.30 * (right - left)
+    lips = pixels_near(clip.frames[0], within, 6).reshape(-1, 3).astype(float)
+    assert (lips[:, 1] / lips[:, 0]).min() < 0.85 * np.divide(*pixels_near(clip.frames[0], beyond, 2).mean((0, 1))[1::-1])
+
+
+@pytest.mark.parametrize("light", [-1.0, 1.0])
+def test_the_cheek_on_the_side_of_the_light_is_brighter(light: float) -> None:
+    seed = next(seed for seed in range(100) if not identity(seed).beard and not identity(seed).freckles)
+    clip = draw(Person(identity=seed, expression="neutral", motion="still", phase=0.5, light=light), frames=1)
+    a, b = clip.surface[0, 0, ..., 0], clip.surface[0, 0, ..., 1]
+    cheeks = [clip.frames[0][(np.abs(a - side * 0.42) < 0.08) & (np.abs(b + 0.3) < 0.08)].mean() for side in (-1, 1)]
+    assert (cheeks[1] - cheeks[0]) * light > 8
 
 
 def test_an_aligned_crop_is_an_upright_face() -> None:
