@@ -18,6 +18,8 @@ SKINS: tuple[Colour, ...] = (
 EYES: tuple[Colour, ...] = ((0.30, 0.18, 0.09), (0.20, 0.42, 0.72), (0.24, 0.50, 0.28), (0.46, 0.32, 0.12), (0.42, 0.48, 0.52))
 FRAMES: tuple[Colour, ...] = ((0.10, 0.10, 0.12), (0.50, 0.12, 0.12), (0.55, 0.40, 0.15), (0.12, 0.25, 0.50))
 
+FRINGES = ("swept", "straight", "parted", "high")
+
 
 @dataclass(frozen=True)
 class Identity:
@@ -25,13 +27,14 @@ class Identity:
 
     Attributes:
         skin, eye_colour, lip_colour: RGB 0..1.
-        width: half the head's width, 0.66..0.82; jaw: how much it narrows towards the chin, 0..0.42.
+        width: half the head's width, 0.66..0.82; jaw: how much more than an ellipse it narrows to the chin, -0.34 (square) .. 0.16.
         hair, hair_colour: names from the vocabulary; hairline: height of the forehead's upper edge; parting: its asymmetry.
         brow_thickness, brow_tilt, brow_gap: of the brows; positive tilt lifts the outer ends.
         eye_distance: half the distance of the eyes; eye_height, eye_width, eye_opening, eye_tilt: of each eye.
         nose_width, nose_length; mouth_width (half), mouth_height (place), lips (thickness); ears (size).
         glasses: "", "round" or "square", with frame_colour; beard: "", "moustache" or "full".
         freckles: places (N, 2) of dots, as a tuple; mole: place or None; blush: 0..1.
+        fringe: how the hair ends on the forehead, one of FRINGES.
     """
 
     skin: Colour
@@ -63,6 +66,7 @@ class Identity:
     freckles: tuple[tuple[float, float], ...]
     mole: tuple[float, float] | None
     blush: float
+    fringe: str
 
 
 @cache
@@ -77,38 +81,44 @@ def identity(seed: int) -> Identity:
         return str(draw.choice(list(names)))
 
     skin = _between(SKINS, within(0, len(SKINS) - 1))
-    spots = draw.uniform((0.10, -0.30), (0.55, 0.02), (9, 2)) * np.where(np.arange(9) % 2, 1, -1)[:, None] ** np.array([1, 2])
+    spots = draw.uniform((0.08, -0.30), (0.55, 0.02), (9, 2)) * np.where(np.arange(9) % 2, 1, -1)[:, None] ** np.array([1, 2])
     return Identity(
         skin=skin,
         width=within(0.66, 0.82),
-        jaw=within(0.02, 0.42),
+        jaw=within(-0.34, 0.16),
         hair=pick(HAIR_STYLES),
         hair_colour=pick(HAIR_COLOURS),
-        hairline=within(0.46, 0.72),
+        hairline=within(0.50, 0.72),
         parting=within(-0.16, 0.16),
-        brow_thickness=within(0.022, 0.065),
+        brow_thickness=within(0.020, 0.062),
         brow_tilt=within(-0.22, 0.28),
-        brow_gap=within(0.17, 0.27),
+        brow_gap=within(0.17, 0.26),
         eye_colour=EYES[int(draw.integers(len(EYES)))],
         eye_distance=within(0.25, 0.37),
-        eye_height=within(0.04, 0.20),
-        eye_width=within(0.105, 0.155),
-        eye_opening=within(0.060, 0.115),
+        eye_height=within(0.03, 0.17),
+        eye_width=within(0.128, 0.180),
+        eye_opening=within(0.076, 0.126),
         eye_tilt=within(-0.25, 0.30),
         nose_width=within(0.07, 0.17),
         nose_length=within(0.26, 0.46),
         mouth_width=within(0.17, 0.32),
-        mouth_height=within(-0.66, -0.50),
-        lips=within(0.022, 0.062),
+        mouth_height=within(-0.64, -0.49),
+        lips=within(0.024, 0.066),
         lip_colour=tuple(float(v) for v in np.clip(np.array(skin) * (0.86, 0.52, 0.52) + within(0, 0.10) * np.array((1, 0, 0.1)), 0, 1)),
         ears=within(0.10, 0.19),
         glasses=pick(("", "", "round", "square")),
         frame_colour=FRAMES[int(draw.integers(len(FRAMES)))],
         beard=pick(("", "", "moustache", "full")),
         freckles=tuple((float(a), float(b)) for a, b in spots) if draw.uniform() < 0.3 else (),
-        mole=(within(-0.4, 0.4), within(-0.42, -0.25)) if draw.uniform() < 0.3 else None,
+        mole=_mole(within(-0.4, 0.4), within(-0.42, -0.25)) if draw.uniform() < 0.3 else None,
         blush=within(0, 1),
+        fringe=pick(FRINGES),
     )
+
+
+def _mole(x: float, y: float) -> tuple[float, float]:
+    """Its place, beside the mouth rather than under the nose."""
+    return x + (0.14 if x > 0 else -0.14), y
 
 
 def _between(colours: tuple[Colour, ...], place: float) -> Colour:

@@ -11,13 +11,19 @@ from pipelines.playground.subjects import Person
 
 Array = np.ndarray
 
-MOUTHS = {"neutral": (0.08, 0.0), "smile": (0.75, 0.25), "surprised": (0.0, 0.9), "sad": (-0.65, 0.0), "angry": (-0.35, 0.15)}
-"""Expression -> curve of the mouth (corners up 1 .. down -1) and opening 0..1."""
+MOUTHS = {
+    "neutral": (0.12, 0.0, 1.0),
+    "smile": (0.95, 0.45, 1.12),
+    "surprised": (0.0, 0.95, 0.62),
+    "sad": (-0.75, 0.0, 0.88),
+    "angry": (-0.45, 0.22, 0.95),
+}
+"""Expression -> curve of the mouth (corners up 1 .. down -1), opening 0..1, and width as a factor."""
 
 BROWS = {"neutral": (0.0, 0.0), "smile": (0.02, 0.02), "surprised": (0.10, 0.05), "sad": (0.03, -0.30), "angry": (-0.06, 0.38)}
 """Expression -> lift of the brows, and tilt added to the person's own (positive: inner ends down)."""
 
-LIDS = {"neutral": 1.0, "smile": 0.80, "surprised": 1.35, "sad": 0.75, "angry": 0.72}
+LIDS = {"neutral": 1.0, "smile": 0.80, "surprised": 1.32, "sad": 0.75, "angry": 0.72}
 """Expression -> opening of the eyes as a factor."""
 
 
@@ -28,7 +34,7 @@ class Pose:
     Attributes:
         centre: (T, 2) of the head on the screen, half frame heights, y up; size: half the head's height, the same unit.
         yaw, pitch, roll: radians; positive yaw looks to the right of the picture, positive pitch up, positive roll counter-clockwise.
-        curve, opening: of the mouth; lift, tilt: of the brows; lids: opening of the eyes as a factor.
+        curve, opening, wide: of the mouth; lift, tilt: of the brows; lids: opening of the eyes as a factor.
     """
 
     centre: Array
@@ -38,6 +44,7 @@ class Pose:
     roll: Array
     curve: Array
     opening: Array
+    wide: Array
     lift: Array
     tilt: Array
     lids: Array
@@ -59,7 +66,7 @@ def pose(person: Person, frames: int, aspect: float, zoom: Array) -> Pose:
     x, y = np.full_like(t, person.place[0]), np.full_like(t, person.place[1])
     yaw = np.full_like(t, 0.45 * np.sin(2 * np.pi * person.phase))
     pitch, roll = np.full_like(t, 0.08 * np.cos(9 * person.phase)), np.full_like(t, 0.06 * np.sin(13 * person.phase))
-    curve, opening = (np.full_like(t, value) for value in MOUTHS[person.expression])
+    curve, opening, wide = (np.full_like(t, value) for value in MOUTHS[person.expression])
     lift, tilt = (np.full_like(t, value) for value in BROWS[person.expression])
     match person.motion:
         case "turn":
@@ -67,7 +74,8 @@ def pose(person: Person, frames: int, aspect: float, zoom: Array) -> Pose:
         case "nod":
             pitch = 0.30 * np.sin(2 * turn)
         case "talk":
-            opening = np.clip(opening + 0.35 + 0.45 * np.sin(3 * turn), 0, 1)
+            opening = np.clip(opening + 0.30 + 0.45 * np.sin(3 * turn), 0, 1)
+            wide = wide * (1 - 0.14 * np.cos(4 * turn))
         case "look around":
             yaw, pitch = 0.55 * np.sin(turn), 0.22 * np.cos(turn)
         case "left" | "right":
@@ -79,7 +87,7 @@ def pose(person: Person, frames: int, aspect: float, zoom: Array) -> Pose:
             x = x + 0.12 * np.sin(turn)
     lids = LIDS[person.expression] * (1 - 0.92 * np.exp(-(((t - (0.2 + 0.6 * person.phase)) / 0.045) ** 2)) * (frames > 1))
     centre = np.stack([x * aspect, y], 1)
-    values = (centre, person.size * zoom, yaw, pitch, roll, curve, opening, lift, tilt, lids)
+    values = (centre, person.size * zoom, yaw, pitch, roll, curve, opening, wide, lift, tilt, lids)
     return Pose(*(np.asarray(value, np.float32) for value in values))
 
 
@@ -90,9 +98,9 @@ def narrowing(who: Identity, height: Array) -> Array:
 
 
 def to_screen(who: Identity, pose: Pose, points: Array) -> Array:
-    """(T, P, 2) screen positions of face coordinates (P, 2) on the front of the head."""
+    """(T, P, 2) screen positions of face coordinates (P, 2), or (T, P, 2) that move, on the front of the head."""
     sphere = _on_sphere(who, points)
-    seen = np.einsum("tij,pj->tpi", pose.turned(), sphere)
+    seen = np.einsum("tij,tpj->tpi", pose.turned(), np.broadcast_to(sphere, (len(pose.yaw), *sphere.shape[-2:])))
     u, v = seen[..., 0] * narrowing(who, seen[..., 1]), seen[..., 1]
     cos, sin = np.cos(pose.roll)[:, None], np.sin(pose.roll)[:, None]
     rolled = np.stack([u * cos - v * sin, u * sin + v * cos], -1)
@@ -100,6 +108,6 @@ def to_screen(who: Identity, pose: Pose, points: Array) -> Array:
 
 
 def _on_sphere(who: Identity, points: Array) -> Array:
-    """(P, 3) unit directions of face coordinates (P, 2)."""
-    x, y = points[:, 0] / who.width, points[:, 1]
+    """(..., 3) unit directions of face coordinates (..., 2)."""
+    x, y = points[..., 0] / who.width, points[..., 1]
     return np.stack([x, y, np.sqrt(np.clip(1 - x * x - y * y, 0, 1))], -1).astype(np.float32)
