@@ -1,0 +1,90 @@
+"""The judge: its folder is a plain CLIPModel, its heads fit, unknown words are borne, and it sees what held-out renderings show."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors import safe_open
+from transformers import AutoProcessor, CLIPModel
+
+from pipelines.evaluation.judge import FOLDER, Judge, held_out_families, rows, verification
+from pipelines.playground.render import render
+from pipelines.playground.scene import HELD_OUT_SEEDS, TRAIN_SEEDS, caption, sample_scene
+
+pytestmark = pytest.mark.skipif(not (FOLDER / "config.json").exists(), reason="no judge has been trained yet")
+
+
+@pytest.fixture(scope="module")
+def judge() -> Judge:
+    return Judge.load()
+
+
+@torch.no_grad()
+def test_transformers_reads_the_folder_and_sees_the_same(judge: Judge) -> None:
+    """Caption and picture through the classes of the real CLIP: the cosine is the judge's similarity."""
+    scene = sample_scene(HELD_OUT_SEEDS[0], "toy")
+    frame, words = render(scene, 1).frames[0], caption(scene, moving=False)
+    processor, model = AutoProcessor.from_pretrained(FOLDER), CLIPModel.from_pretrained(FOLDER, torch_dtype=torch.float32)
+    seen = model(**processor(text=[words], images=[Image.fromarray(frame)], return_tensors="pt", padding=True))
+    assert float(seen.image_embeds[0] @ seen.text_embeds[0]) == pytest.approx(judge.similarity(frame[None], words), abs=1e-4)
+
+
+def test_heads_have_a_row_for_each_name() -> None:
+    about = json.loads((FOLDER / "heads.json").read_text())
+    with safe_open(FOLDER / "heads.safetensors", "pt") as file:
+        for attribute, names in about["attributes"].items():
+            assert file.get_slice(f"{attribute}.weight").get_shape()[0] == len(set(names)) == len(names)
+            assert file.get_slice(f"{attribute}.bias").get_shape() == [len(names)]
+        assert file.get_slice("same.weight").get_dtype() == "BF16"
+
+
+def test_every_label_of_the_world_has_a_name(judge: Judge) -> None:
+    for seed in HELD_OUT_SEEDS[:300]:
+        for attribute, name in sample_scene(seed).labels().items():
+            assert attribute in ("motion", "camera") or name in judge.names[attribute]
+
+
+def test_unknown_words_and_long_texts_are_borne(judge: Judge) -> None:
+    frames = np.zeros((1, 40, 60, 3), np.uint8)
+    for words in ("", "Éclair ZEBRA 漢字 \N{ROCKET}", "ball " * 500):
+        assert -1 <= judge.similarity(frames, words) <= 1
+
+
+def test_attributes_of_held_out_scenes(judge: Judge) -> None:
+    values = {row.name.split()[1]: row.value for row in rows(judge, 64)}
+    assert min(values["shape"], values["colour"], values["background"]) > 0.85
+    assert values["kind"] > 0.95
+
+
+def test_the_right_caption_is_found_among_others(judge: Judge) -> None:
+    scenes = [sample_scene(seed) for seed in HELD_OUT_SEEDS[:12]]
+    words = [caption(scene, moving=False) for scene in scenes]
+    clips = [render(scene, 2).frames for scene in scenes]
+    found = [int(np.argmax([judge.similarity(clip, text) for text in words])) for clip in clips]
+    assert np.mean([at == index for index, at in enumerate(found)]) > 0.8
+
+
+def test_embeddings_are_unit_vectors_whatever_the_batch(judge: Judge) -> None:
+    frames = render(sample_scene(HELD_OUT_SEEDS[3]), 70, 16, 16).frames
+    whole = judge.embed(frames)
+    assert np.allclose(np.linalg.norm(whole, axis=1), 1, atol=1e-4)
+    assert np.allclose(whole[-3:], judge.embed(frames[-3:]), atol=1e-4)
+
+
+def test_figures_are_of_held_out_subjects() -> None:
+    for family in held_out_families(40):
+        for scene in family:
+            assert scene.seed in HELD_OUT_SEEDS and scene.seed not in TRAIN_SEEDS
+            for subject in scene.subjects:
+                seed = getattr(subject, "identity", None) or getattr(subject, "emblem", None)
+                assert seed is None or seed >= 100_000
+
+
+def test_verification_uses_the_threshold_of_the_other_half() -> None:
+    assert all(verification([0.9, 0.8, 0.7, 0.95], [0.1, 0.2, -0.3, 0.4]))
+    chance = verification(list(np.linspace(0, 1, 400)), list(np.linspace(0, 1, 400)))
+    assert 0.4 < np.mean(chance) < 0.6
