@@ -31,8 +31,11 @@ class Eyes:
 def open_eyes(folder: Path = MODELS) -> Eyes:
     """Load those that `folder` has."""
     loaders = {"judge": judge.Judge.load, "segmenter": segmenter.Segmenter.load, "faces": faces.Faces.load}
-    there = {field: loader(folder / NAMES[field]) if (folder / NAMES[field]).is_dir() else None for field, loader in loaders.items()}
-    return Eyes(**there)
+    return Eyes(**{field: loader(folder / NAMES[field]) if _there(folder / NAMES[field]) else None for field, loader in loaders.items()})
+
+
+def _there(folder: Path) -> bool:
+    return folder.is_dir() and any(folder.iterdir())
 
 
 def rows_of_eyes(eyes: Eyes, quick: bool = False) -> Iterator[Row]:

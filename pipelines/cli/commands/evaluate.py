@@ -43,6 +43,8 @@ def _run(arguments: argparse.Namespace) -> int:
             rows.append(row)
             print(f"{row.name}: {row.value:.4g}", flush=True)
     print()
+    if eyes.missing():
+        print(f"Left out are the figures that need {', '.join(eyes.missing())}, not trained yet.")
     about = {
         "models": [model.name for model in models],
         "captions": count,
