@@ -14,6 +14,8 @@ RECIPES = {
     "cogvideox": "cogvideox:main",
     "judge": "judge:main",
     "segmenter": "segmenter:main",
+    "faces": "faces.packs:main",
+    "faces-second": "faces.packs:main_of_second",
 }
 """Model -> module and function, `function(flags, device)`."""
 
