@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from pipelines.playground.train.faces.layers import Conv, Residual
+from pipelines.playground.train.faces.layers import Conv, Residual, begin_with
 from pipelines.playground.train.faces.scenes import FaceScenes
 from pipelines.playground.train.optimise import MuonAndAdamW
 from pipelines.playground.train.run import Average, Budget, Run, warm_then_cosine
@@ -179,11 +179,17 @@ def quality_focal(scores: torch.Tensor, quality: torch.Tensor) -> torch.Tensor:
 
 
 def train_detector(
-    scenes: FaceScenes, folder: Path, budget: Budget, device: str, *, batch: int = 8, resume: bool = True, seed: int = 0
-) -> Detector:
-    """The detector with averaged weights. A step looks at `batch` x PIXELS pixels, in pictures of one size."""
+    scenes: FaceScenes, folder: Path, budget: Budget, device: str, *, batch: int = 8, start: Path | None = None, resume: bool = True,
+    seed: int = 0,
+) -> Detector:  # fmt: skip
+    """The detector with averaged weights. A step looks at `batch` x PIXELS pixels, in pictures of one size.
+
+    `start` is the folder of an earlier training to go on from.
+    """
     torch.manual_seed(seed)
     model = Detector().to(device)
+    if start:
+        begin_with(model, start / "detector.pt")
     average = Average(model, decay=0.995)
     optimiser = MuonAndAdamW(model, PEAK)
     run = Run(folder, "detector", {"model": model, "average": average, "optimiser": optimiser}, budget, seed, resume)

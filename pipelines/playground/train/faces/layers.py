@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from torch import nn
 
@@ -32,3 +34,11 @@ def normalise(width: int) -> nn.BatchNorm2d:
     norm = nn.BatchNorm2d(width)
     norm.num_batches_tracked = norm.num_batches_tracked.float()
     return norm
+
+
+def begin_with(model: nn.Module, checkpoint: Path) -> None:
+    """Take over the averaged weights of an earlier training, as far as `model` has weights of the same name and shape."""
+    weights = torch.load(checkpoint, weights_only=True, map_location="cpu")["average"]["weights"]
+    own = model.state_dict()
+    own.update({name: value for name, value in weights.items() if name in own and own[name].shape == value.shape})
+    model.load_state_dict(own)

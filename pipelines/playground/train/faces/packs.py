@@ -10,7 +10,7 @@ import argparse
 import shutil
 from pathlib import Path
 
-from pipelines.errors import NotAvailable, UserError
+from pipelines.errors import NotAvailable
 from pipelines.playground.train.export import place, write_recipe
 from pipelines.playground.train.faces.detector import train_detector
 from pipelines.playground.train.faces.export import export_detector, export_recogniser
@@ -35,35 +35,37 @@ SEED_OF_THE_SECOND = 1
 
 
 def main(flags: argparse.Namespace, device: str) -> None:
-    """`train faces`: the detector, then the first recogniser."""
-    pictures, out, budget = _pictures(flags), flags.out or place("playground-faces"), Budget.of(flags)
+    """`train faces`: the detector, then the first recogniser. `--start` is the WORK/faces of an earlier training."""
+    pictures, work, out, budget = _pictures(flags), flags.work / "faces", flags.out or place("playground-faces"), Budget.of(flags)
     few = FacePictures(flags.work / "world", min(len(pictures), PEOPLE_OF_THE_DETECTOR)).read()
-    how = {"batch": flags.batch, "resume": flags.resume, "seed": flags.seed}
-    detector = train_detector(FaceScenes(few), flags.work / "faces", budget.part(SHARE_OF_THE_DETECTOR), device, **how)
+    how = {"batch": flags.batch, "start": flags.start, "resume": flags.resume, "seed": flags.seed}
+    detector = train_detector(FaceScenes(few), work, budget.part(SHARE_OF_THE_DETECTOR), device, **how)
     export_detector(detector, out / DETECTOR)
     rest = budget.part(1 - SHARE_OF_THE_DETECTOR)
-    export_recogniser(train_recogniser(Convolutional(), pictures.read(), flags.work / "faces", rest, device, **how), out / RECOGNISER)
-    write_recipe(out, flags, device)
+    export_recogniser(train_recogniser(Convolutional(), pictures.read(), work, rest, device, **how), out / RECOGNISER)
+    _note(flags, device, work, out)
 
 
 def main_of_second(flags: argparse.Namespace, device: str) -> None:
     """`train faces-second`: another recogniser beside the detector of the first pack, which must be there."""
-    out, first = flags.out or place("playground-faces-second"), _first_pack(flags)
-    pictures, seed = _pictures(flags).read(), flags.seed + SEED_OF_THE_SECOND
-    network = train_recogniser(
-        Tokens(), pictures, flags.work / "faces-second", Budget.of(flags), device, batch=flags.batch, resume=flags.resume, seed=seed
-    )
+    work, out, first = flags.work / "faces-second", flags.out or place("playground-faces-second"), _first_pack(flags)
+    how = {"batch": flags.batch, "start": flags.start, "resume": flags.resume, "seed": flags.seed + SEED_OF_THE_SECOND}
+    network = train_recogniser(Tokens(), _pictures(flags).read(), work, Budget.of(flags), device, **how)
     export_recogniser(network, out / RECOGNISER)
     shutil.copyfile(first / DETECTOR, out / DETECTOR)
-    write_recipe(out, flags, device)
+    _note(flags, device, work, out)
 
 
 def _pictures(flags: argparse.Namespace) -> FacePictures:
-    if flags.start:
-        raise UserError("A face pack cannot be gone on from: keep WORK, where --resume finds its checkpoints.")
     pictures = FacePictures(flags.work / "world", flags.clips or PEOPLE)
     pictures.render_missing()
     return pictures
+
+
+def _note(flags: argparse.Namespace, device: str, work: Path, out: Path) -> None:
+    """How it was trained, beside the checkpoints too: there a training that goes on from them finds it."""
+    write_recipe(work, flags, device)
+    write_recipe(out, flags, device)
 
 
 def _first_pack(flags: argparse.Namespace) -> Path:

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from pipelines.playground.train.augment import blur, coarsen, grain, quantise, tint
+from pipelines.playground.train.faces.layers import begin_with
 from pipelines.playground.train.faces.networks import CROP, EMBEDDING
 from pipelines.playground.train.faces.pictures import FacePictures
 from pipelines.playground.train.faces.traits import standard_traits
@@ -85,7 +86,7 @@ class Crops:
         """Normalised crops (B, 3, 112, 112), damaged as generated pictures are, and the number of the person in each (B,)."""
         chosen = draw.choice(self.shown, size=count)
         crops = torch.from_numpy(np.stack([self.crop(draw, int(index)) for index in chosen])).permute(0, 3, 1, 2).float() / 255
-        for harm, chance in ((blur, 0.25), (coarsen, 0.25), (quantise, 0.2), (tint, 0.4), (grain, 0.3)):
+        for harm, chance in ((blur, 0.25), (coarsen, 0.25), (quantise, 0.2), (tint, 0.4), (other_light, 0.25), (grain, 0.3)):
             some = (torch.rand(count) < chance).nonzero()[:, 0]
             if len(some):
                 crops = crops.index_copy(0, some, harm(crops[some]))
@@ -98,6 +99,11 @@ class Crops:
         marks = self.pictures.landmarks[index]
         noise = JITTER * np.linalg.norm(marks[0] - marks[1]) * draw.normal(size=marks.shape)
         return cv2.warpAffine(self.pictures.pixels[index], alignment(marks + noise), (CROP, CROP))
+
+
+def other_light(colours: torch.Tensor) -> torch.Tensor:
+    """(B, 3, H, W) 0..1 -> the same, each in light of another colour: who someone is does not depend on it."""
+    return colours * (0.35 * torch.randn(len(colours), 3, 1, 1) - 0.1).exp().clamp(max=1.3)
 
 
 def alignment(marks: np.ndarray) -> np.ndarray:
@@ -113,16 +119,21 @@ def alignment(marks: np.ndarray) -> np.ndarray:
 
 
 def train_recogniser(
-    network: nn.Module, pictures: FacePictures, folder: Path, budget: Budget, device: str, *, name: str = "recogniser", batch: int = 8,
+    network: nn.Module, pictures: FacePictures, folder: Path, budget: Budget, device: str, *, batch: int = 8, start: Path | None = None,
     resume: bool = True, seed: int = 0,
 ) -> nn.Module:  # fmt: skip
-    """`network` trained, with averaged weights. A step looks at `batch` x CROPS crops."""
+    """`network` trained, with averaged weights. A step looks at `batch` x CROPS crops.
+
+    `start` is the folder of an earlier training to go on from.
+    """
     torch.manual_seed(seed)
     crops, count = Crops(pictures), int(pictures.people.max()) + 1
     traits = torch.from_numpy(standard_traits([pictures.identity(person) for person in range(count)]))
     model = Training(network, count, traits.shape[1]).to(device)
+    if start:
+        begin_with(model, start / "recogniser.pt")
     average, optimiser = Average(model, decay=0.998), MuonAndAdamW(model, PEAK, weight_decay=0.02)
-    run = Run(folder, name, {"model": model, "average": average, "optimiser": optimiser}, budget, seed, resume)
+    run = Run(folder, "recogniser", {"model": model, "average": average, "optimiser": optimiser}, budget, seed, resume)
 
     def update(step: int, progress: float) -> float:
         optimiser.set_rate(warm_then_cosine(progress, step, peak=PEAK))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipelines.playground.people.identity import Identity, identity
+from pipelines.playground.people.identity import FRINGES, Identity, identity
 from pipelines.playground.vocabulary import HAIR_COLOURS, HAIR_STYLES
 
 LENGTHS = (
@@ -16,12 +16,13 @@ LENGTHS = (
 
 
 def traits(who: Identity) -> np.ndarray:
-    """(D,) of a person: lengths, colours, and 1 or 0 for each kind of hair, glasses and beard."""
+    """(D,) of a person: lengths, colours, and 1 or 0 for each kind of hair, fringe, glasses and beard."""
     lengths = [getattr(who, name) for name in LENGTHS]
     colours = [*who.skin, *who.eye_colour, *who.lip_colour, *HAIR_COLOURS[who.hair_colour], *who.frame_colour]
     colours[-3:] = colours[-3:] if who.glasses else [0.3] * 3
-    kinds = [who.hair == name for name in HAIR_STYLES] + [who.glasses == name for name in ("round", "square")]
-    kinds += [who.beard == name for name in ("moustache", "full")] + [bool(who.freckles), who.mole is not None]
+    kinds = [who.hair == name for name in HAIR_STYLES] + [who.fringe == name for name in FRINGES]
+    kinds += [who.glasses == name for name in ("round", "square")] + [who.beard == name for name in ("moustache", "full")]
+    kinds += [bool(who.freckles), who.mole is not None]
     mole = who.mole or (0.0, -0.33)
     return np.array([*lengths, *colours, *kinds, *mole], np.float32)
 
