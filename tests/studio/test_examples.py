@@ -9,9 +9,8 @@ from studio.examples import FOLDER, cards, examples
 def test_every_example_is_a_short_playable_clip() -> None:
     assert {"toy", "person"} <= {entry["kind"] for entry in examples()}
     for entry in examples():
-        clip = read_clip(FOLDER / entry["file"])
-        frames = getattr(clip, "frames", clip)
-        assert frames.shape[0] >= 17 and frames.shape[-1] == 3 and frames.std() > 10
+        frames, fps = read_clip(FOLDER / entry["file"])
+        assert fps == 8 and frames.shape[0] >= 17 and frames.shape[-1] == 3 and frames.std() > 10
     assert sum(file.stat().st_size for file in FOLDER.iterdir()) < 700_000
 
 
