@@ -13,7 +13,6 @@ from pipelines.evaluation.faces import FOLDER, PACKS, Faces, Pairs, best_thresho
 from pipelines.playground.render import Rendering, render
 from pipelines.playground.scene import HELD_OUT_IDENTITIES, HELD_OUT_SEEDS, sample_scene
 
-
 trained = all(any((FOLDER.parent / name).glob("*.onnx")) for name in PACKS)
 pytestmark = pytest.mark.skipif(not trained, reason="no face packs have been trained yet")
 

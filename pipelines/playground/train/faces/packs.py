@@ -20,10 +20,10 @@ from pipelines.playground.train.faces.recogniser import train_recogniser
 from pipelines.playground.train.faces.scenes import FaceScenes
 from pipelines.playground.train.run import Budget
 
-PEOPLE = 3008
+PEOPLE = 2048
 """Training identities, unless --clips says otherwise."""
 
-PEOPLE_OF_THE_DETECTOR = 1024
+PEOPLE_OF_THE_DETECTOR = 512
 """It needs to know what a face is, not whose it is."""
 
 SHARE_OF_THE_DETECTOR = 0.4
