@@ -15,18 +15,17 @@ _CARD = (
 )
 
 
-def examples(*kinds: str) -> list[dict[str, str]]:
-    """Entries {file, caption, kind} of assets/examples/index.json, of the given kinds or all; none without the file."""
+def examples() -> list[dict[str, str]]:
+    """Entries {file, caption, kind} of assets/examples/index.json; none without the file."""
     index = FOLDER / "index.json"
-    entries = json.loads(index.read_text()) if index.exists() else []
-    return [entry for entry in entries if not kinds or entry["kind"] in kinds]
+    return json.loads(index.read_text()) if index.exists() else []
 
 
-def cards(*kinds: str) -> str:
+def cards() -> str:
     """HTML of one card per example: the clip, which plays while it is pointed at, and its name."""
     return "".join(
         _CARD.format(prompt=escape(entry["caption"]), file=escape(entry["file"]), title=escape(_title(entry["file"])))
-        for entry in examples(*kinds)
+        for entry in examples()
     )
 
 

@@ -10,14 +10,14 @@ from typing import Any
 import torch
 from diffusers import AutoencoderKLCogVideoX, CogVideoXDDIMScheduler, CogVideoXPipeline, CogVideoXTransformer3DModel
 from torch import Tensor, nn
-from transformers import AutoTokenizer, T5Config, T5EncoderModel
+from transformers import T5Config, T5EncoderModel
 
 from pipelines.playground.train.clips import WorldClips, open_sets
 from pipelines.playground.train.cogvideox_vae import quick
 from pipelines.playground.train.latents import Encode, LatentWorld, fingerprint
 from pipelines.playground.train.optimise import MuonAndAdamW
-from pipelines.playground.train.run import Average, Budget, Run, warm_then_cosine
-from pipelines.playground.train.tokenizer import MAX_TOKENS, new_tokenizer
+from pipelines.playground.train.run import Average, Budget, Run, descend, warm_then_cosine
+from pipelines.playground.train.tokenizer import MAX_TOKENS, load_text_encoder, new_tokenizer
 
 TEXT_DIM = 128
 TRANSFORMER = {
@@ -76,14 +76,7 @@ class TextAndVideo(nn.Module):
     def load_trained(self, folder: Path, tokenizer: Any) -> None:
         """Take over the weights of a finished model; words are matched by their spelling, new ones stay as they are."""
         self.transformer.load_state_dict(CogVideoXTransformer3DModel.from_pretrained(folder / "transformer").state_dict())
-        trained = T5EncoderModel.from_pretrained(folder / "text_encoder").state_dict()
-        rows, old = self.text_encoder.shared.weight.detach().clone(), AutoTokenizer.from_pretrained(folder / "tokenizer").get_vocab()
-        for word, row in tokenizer.get_vocab().items():
-            if word in old:
-                rows[row] = trained["shared.weight"][old[word]]
-        for name in ("shared.weight", "encoder.embed_tokens.weight"):
-            trained[name] = rows
-        self.text_encoder.load_state_dict(trained)
+        load_text_encoder(self.text_encoder, T5EncoderModel.from_pretrained(folder / "text_encoder"), folder / "tokenizer", tokenizer)
 
 
 def start_as_identity(transformer: CogVideoXTransformer3DModel) -> None:
@@ -171,12 +164,7 @@ def train_cogvideox(
         latents, *others = (part.to(device) for part in drawn)
         with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
             loss = velocity_loss(model, pipeline.scheduler, latents, *others, rotary_of(pipeline, latents))
-        optimiser.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-        average.update(model)
-        return loss.item()
+        return descend(loss, model, optimiser, average)
 
     run.loop(update)
     finished = TextAndVideo(len(tokenizer))

@@ -24,7 +24,7 @@ from torch.nn import functional as F
 from pipelines.playground.train.clips import WorldClips, open_sets
 from pipelines.playground.train.latents import PIXELS
 from pipelines.playground.train.optimise import MuonAndAdamW
-from pipelines.playground.train.run import Average, Budget, Run, warm_then_cosine
+from pipelines.playground.train.run import Average, Budget, Run, descend, warm_then_cosine
 from pipelines.playground.train.vae import Phase, cut_outs, picture_loss, single, to_tensor
 
 LATENT_CHANNELS = 16
@@ -180,12 +180,7 @@ def _train(vae: AutoencoderKLCogVideoX, phase: Phase, folder: Path, budget: Budg
         clips = phase.batch(np.random.default_rng((seed, step)), step).to(device)
         with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
             loss = loss_of(vae, clips)
-        optimiser.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
-        optimiser.step()
-        average.update(vae)
-        return loss.item()
+        return descend(loss, vae, optimiser, average)
 
     with quick(vae):
         run.loop(update)

@@ -25,7 +25,7 @@ from pipelines.playground.scene import caption
 from pipelines.playground.train.augment import augment
 from pipelines.playground.train.export import write_recipe
 from pipelines.playground.train.optimise import MuonAndAdamW
-from pipelines.playground.train.run import Average, Budget, Run, warm_then_cosine
+from pipelines.playground.train.run import Average, Budget, Run, descend, warm_then_cosine
 from pipelines.playground.train.stills import FAMILY, SCENES, SIDE, WorldStills
 from pipelines.playground.train.tokenizer import new_tokenizer
 
@@ -197,12 +197,7 @@ def train_judge(
         values = augment(torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255).to(device)
         tokens = tokenizer(targets.captions(draw, indices), padding=True, truncation=True, return_tensors="pt").to(device)
         loss = total(losses(model, values, tokens, targets, torch.from_numpy(indices), device, progress < FEW_UNTIL))
-        optimiser.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-        average.update(model)
-        return loss.item()
+        return descend(loss, model, optimiser, average)
 
     run.loop(update)
     model.load_state_dict(average.weights)

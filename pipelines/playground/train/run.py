@@ -137,3 +137,13 @@ class Average(torch.nn.Module):
     def load_state_dict(self, values: Mapping[str, Any], *_: Any, **__: Any) -> None:
         """The inverse of `state_dict`."""
         self.weights, self.steps = {name: value.clone() for name, value in values["weights"].items()}, values["steps"]
+
+
+def descend(loss: torch.Tensor, model: torch.nn.Module, optimiser: torch.optim.Optimizer, average: Average, limit: float = 1.0) -> float:
+    """One update of `model` against `loss`, its gradient shortened to `limit`, and of the average; the loss as a number."""
+    optimiser.zero_grad()
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), limit)
+    optimiser.step()
+    average.update(model)
+    return loss.item()

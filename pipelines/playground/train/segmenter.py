@@ -20,7 +20,7 @@ from pipelines.playground.train.augment import augment
 from pipelines.playground.train.export import write_recipe
 from pipelines.playground.train.optimise import MuonAndAdamW
 from pipelines.playground.train.prompts import Prompt, any_prompt, attributes, right_prompt, wrong_prompt
-from pipelines.playground.train.run import Average, Budget, Run, warm_then_cosine
+from pipelines.playground.train.run import Average, Budget, Run, descend, warm_then_cosine
 from pipelines.playground.train.stills import MOMENTS, SCENES, SIDE, WorldStills
 
 PICTURES = 4
@@ -114,12 +114,7 @@ def train_segmenter(
         values = augment(pictures).to(device)
         tokens = tokenizer(prompts, padding=True, truncation=True, return_tensors="pt").to(device)
         loss = mask_loss(mask_logits(model, values[:, :3] * 2 - 1, tokens.input_ids, tokens.attention_mask), values[:, 3])
-        optimiser.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_([p for p in model.parameters() if p.grad is not None], 1.0)
-        optimiser.step()
-        average.update(model)
-        return loss.item()
+        return descend(loss, model, optimiser, average)
 
     run.loop(update)
     model.load_state_dict(average.weights)

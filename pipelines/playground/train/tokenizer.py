@@ -5,9 +5,10 @@ from __future__ import annotations
 import string
 from collections import Counter
 from functools import cache
+from pathlib import Path
 
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
-from transformers import PreTrainedTokenizerFast
+from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
 
 from pipelines.playground.scene import caption, sample_scene
 
@@ -36,3 +37,16 @@ def new_tokenizer() -> PreTrainedTokenizerFast:
     core.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
     special = {"pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
     return PreTrainedTokenizerFast(tokenizer_object=core, model_max_length=MAX_TOKENS, padding_side="right", **special)
+
+
+def load_text_encoder(encoder: PreTrainedModel, trained: PreTrainedModel, vocabulary: Path, tokenizer: PreTrainedTokenizerFast) -> None:
+    """Give `encoder` the weights of `trained`, whose tokenizer lies in the folder `vocabulary`.
+
+    Words are matched by their spelling; those that `trained` does not know keep the vectors they have.
+    """
+    weights, old = trained.state_dict(), AutoTokenizer.from_pretrained(vocabulary).get_vocab()
+    rows = encoder.shared.weight.detach().clone()
+    for word, row in tokenizer.get_vocab().items():
+        if word in old:
+            rows[row] = weights["shared.weight"][old[word]]
+    encoder.load_state_dict(weights | {"shared.weight": rows, "encoder.embed_tokens.weight": rows})

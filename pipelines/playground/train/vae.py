@@ -24,7 +24,7 @@ from torch.nn import functional as F
 
 from pipelines.playground.train.clips import WorldClips, open_sets
 from pipelines.playground.train.optimise import MuonAndAdamW
-from pipelines.playground.train.run import Average, Budget, Run, warm_then_cosine
+from pipelines.playground.train.run import Average, Budget, Run, descend, warm_then_cosine
 
 CONFIG = {
     "base_dim": 16,
@@ -39,6 +39,9 @@ CONFIG = {
 }
 SHARES = {"frames": 0.25, "clips": 0.75}
 """Share of the time of each phase."""
+
+FRAMES_PEAK, CLIPS_PEAK = 5e-4, 1.5e-4
+"""Highest learning rates with two clips a step; they grow with the root of the batch."""
 
 CROP = 64
 """Side in pixels of the cut-outs."""
@@ -118,16 +121,16 @@ def train_vae(
     """All phases on `sets` of clips of several sizes; returns the trained autoencoder with its latent statistics set.
 
     Args:
-        batch: clips per step; steps of single frames hold six times as many. The learning rates were found with 2 and grow
-            with its root: three times as high, two clips are too noisy a guide and the colours drift.
+        batch: clips per step; steps of single frames hold six times as many. Two clips are a noisy guide: at three times
+            these rates the colours drift.
         start: folder of a trained autoencoder to go on from; the single-frame phase is left out then.
     """
     torch.manual_seed(seed)
     vae = (AutoencoderKLWan.from_pretrained(start, torch_dtype=torch.float32) if start else new_vae()).to(device)
     rate = math.sqrt(batch / 2)
     phases = [
-        Phase("frames", 5e-4 * rate, lambda draw, step: single(sets, draw, 6 * batch)),
-        Phase("clips", 1.5e-4 * rate, partial(_mixed, sets, batch)),
+        Phase("frames", FRAMES_PEAK * rate, lambda draw, step: single(sets, draw, 6 * batch)),
+        Phase("clips", CLIPS_PEAK * rate, partial(_mixed, sets, batch)),
     ]
     if start:
         del phases[0]
@@ -163,12 +166,7 @@ def _train(vae: AutoencoderKLWan, phase: Phase, folder: Path, budget: Budget, de
         clips = phase.batch(np.random.default_rng((seed, step)), step).to(device)
         with single_frames(vae) if clips.shape[2] == 1 else nullcontext(), torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
             loss = loss_of(vae, clips)
-            optimiser.zero_grad()
-            loss.backward()
-        nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
-        optimiser.step()
-        average.update(vae)
-        return loss.item()
+        return descend(loss, vae, optimiser, average)
 
     run.loop(update)
     vae.load_state_dict(average.weights)
@@ -181,7 +179,8 @@ def train_decoder(
     """Train the decoder alone, in place: latents stay as they are, so a transformer may learn on them at the same time."""
     vae.encoder.requires_grad_(False)
     vae.quant_conv.requires_grad_(False)
-    _train(vae, Phase("decoder", 4e-4, lambda draw, step: cut_outs(sets, draw, batch)), folder, budget, device, resume, seed)
+    phase = Phase("decoder", CLIPS_PEAK * math.sqrt(batch / 2), lambda draw, step: cut_outs(sets, draw, batch))
+    _train(vae, phase, folder, budget, device, resume, seed)
 
 
 def single(sets: Sequence[WorldClips], draw: np.random.Generator, size: int) -> torch.Tensor:

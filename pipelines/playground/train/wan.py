@@ -10,13 +10,13 @@ from typing import Any
 import torch
 from diffusers import AutoencoderKLWan, UniPCMultistepScheduler, WanPipeline, WanTransformer3DModel
 from torch import nn
-from transformers import AutoTokenizer, UMT5Config, UMT5EncoderModel
+from transformers import UMT5Config, UMT5EncoderModel
 
 from pipelines.playground.train.clips import WorldClips, open_sets
 from pipelines.playground.train.latents import Encode, LatentWorld, fingerprint
 from pipelines.playground.train.optimise import MuonAndAdamW
-from pipelines.playground.train.run import Average, Budget, Run, warm_then_cosine
-from pipelines.playground.train.tokenizer import MAX_TOKENS, new_tokenizer
+from pipelines.playground.train.run import Average, Budget, Run, descend, warm_then_cosine
+from pipelines.playground.train.tokenizer import MAX_TOKENS, load_text_encoder, new_tokenizer
 
 TEXT_DIM = 128
 TRANSFORMER = {
@@ -60,14 +60,7 @@ class TextAndVideo(nn.Module):
     def load_trained(self, folder: Path, tokenizer: Any) -> None:
         """Take over the weights of a finished model; words are matched by their spelling, new ones stay as they are."""
         self.transformer.load_state_dict(WanTransformer3DModel.from_pretrained(folder / "transformer").state_dict())
-        trained = UMT5EncoderModel.from_pretrained(folder / "text_encoder").state_dict()
-        rows, old = self.text_encoder.shared.weight.detach().clone(), AutoTokenizer.from_pretrained(folder / "tokenizer").get_vocab()
-        for word, row in tokenizer.get_vocab().items():
-            if word in old:
-                rows[row] = trained["shared.weight"][old[word]]
-        for name in ("shared.weight", "encoder.embed_tokens.weight"):
-            trained[name] = rows
-        self.text_encoder.load_state_dict(trained)
+        load_text_encoder(self.text_encoder, UMT5EncoderModel.from_pretrained(folder / "text_encoder"), folder / "tokenizer", tokenizer)
 
 
 def flow_loss(
@@ -129,12 +122,7 @@ def train_wan(
         parts = (part.to(device) for part in (latents, noise, sigma, tokens.input_ids, tokens.attention_mask))
         with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
             loss = flow_loss(model, *parts)
-        optimiser.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-        average.update(model)
-        return loss.item()
+        return descend(loss, model, optimiser, average)
 
     run.loop(update)
     return assemble(average, tokenizer, vae.cpu())

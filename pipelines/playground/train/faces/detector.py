@@ -21,7 +21,7 @@ from torch import nn
 from pipelines.playground.train.faces.layers import Conv, Residual, begin_with
 from pipelines.playground.train.faces.scenes import FaceScenes
 from pipelines.playground.train.optimise import MuonAndAdamW
-from pipelines.playground.train.run import Average, Budget, Run, warm_then_cosine
+from pipelines.playground.train.run import Average, Budget, Run, descend, warm_then_cosine
 
 STRIDES = (8, 16, 32)
 ANCHORS = (3, 6)
@@ -199,12 +199,7 @@ def train_detector(
         side, pixels, boxes, landmarks = scenes.draw(np.random.default_rng((seed, step)), batch * PIXELS)
         outputs = model.look(((pixels * 255 - MEAN) / SCALE).to(device))
         loss = detection_loss(outputs, [b.to(device) for b in boxes], [m.to(device) for m in landmarks], side, side)
-        optimiser.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-        optimiser.step()
-        average.update(model)
-        return loss.item()
+        return descend(loss, model, optimiser, average, limit=5.0)
 
     run.loop(update)
     model.load_state_dict(average.weights)

@@ -20,7 +20,7 @@ from pipelines.playground.train.faces.networks import CROP, EMBEDDING
 from pipelines.playground.train.faces.pictures import FacePictures
 from pipelines.playground.train.faces.traits import standard_traits
 from pipelines.playground.train.optimise import MuonAndAdamW
-from pipelines.playground.train.run import Average, Budget, Run, warm_then_cosine
+from pipelines.playground.train.run import Average, Budget, Run, descend, warm_then_cosine
 
 MARGIN, SCALE = 0.4, 30.0
 """Radians added to the angle to the right person; factor of the cosines."""
@@ -141,12 +141,7 @@ def train_recogniser(
         cosines, told = model(seen.to(device))
         loss = margin_loss(cosines, people.to(device), MARGIN * min(1.0, 3 * progress))
         loss = loss + TRAITS * F.mse_loss(told, traits[people].to(device))
-        optimiser.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-        optimiser.step()
-        average.update(model)
-        return loss.item()
+        return descend(loss, model, optimiser, average, limit=5.0)
 
     run.loop(update)
     model.load_state_dict(average.weights)
