@@ -10,6 +10,7 @@ import torch
 
 from pipelines.playground.train.clips import WorldClips
 from pipelines.playground.train.curve import read_losses
+from pipelines.playground.train.latents import SUBJECTS, LatentWorld, cover, near_subjects
 from pipelines.playground.train.run import Budget, Run
 from pipelines.playground.train.tokenizer import new_tokenizer, world_words
 from pipelines.playground.train.vae import new_vae, single_frames
@@ -27,6 +28,34 @@ def test_rendered_clips_are_kept(clips: WorldClips) -> None:
     clips.render_missing(1)
     assert files == {file: file.stat().st_mtime_ns for file in clips.folder.iterdir()}
     assert clips.frames(3).shape == (5, 16, 16, 3)
+    assert clips.covers(3).shape == (5, 16, 16) and clips.covers(3).max() > 0
+
+
+def test_a_latent_cell_is_covered_when_one_of_its_frames_is() -> None:
+    """Of nine frames the first has a latent frame of its own, the others one for each four."""
+    masks = np.zeros((9, 8, 8), np.uint8)
+    masks[0, :4, :4] = masks[3, 4:, 4:] = 255
+    seen = cover(masks, (3, 2, 2))
+    assert seen.shape == (1, 3, 2, 2)
+    assert seen[0].tolist() == [[[1, 0], [0, 0]], [[0, 0], [0, 1]], [[0, 0], [0, 0]]]
+
+
+def test_errors_count_more_on_subjects_and_all_alike_without_one() -> None:
+    error, covers = torch.tensor([[1.0, 0.0]]).view(1, 1, 1, 1, 2), torch.tensor([[1.0, 0.0]]).view(1, 1, 1, 1, 2)
+    assert near_subjects(error, covers).item() == pytest.approx((1 + SUBJECTS) / (2 + SUBJECTS))
+    assert near_subjects(error, 0 * covers).item() == pytest.approx(0.5)
+
+
+def test_single_frames_come_from_their_own_sets(clips: WorldClips, tmp_path: Path) -> None:
+    stills = WorldClips(tmp_path / "world", 8, (1, 16, 16), first=len(clips))
+    stills.render_missing(1)
+    world = LatentWorld([clips], lambda video: video[:, :, ::4, ::4, ::4], tmp_path / "latents", [stills])
+    latents, covers, words = world.batch(0, 0, 1, single=False)
+    assert latents.shape[2:] == covers.shape[2:] == (2, 4, 4) and len(latents) == len(words) == 16
+    single, over, names = world.batch(0, 0, 1, single=True)
+    assert single.shape[2:] == over.shape[2:] == (1, 4, 4) and len(single) == len(names) == 32
+    drawn = {frame.numpy().tobytes() for frame in single}
+    assert drawn <= {torch.from_numpy(latent.astype(np.float32)).numpy().tobytes() for latent in world.stills[0].latents}
 
 
 @torch.no_grad()

@@ -12,9 +12,9 @@ import torch
 import torch.nn.functional as F
 
 
-def augment(pictures: torch.Tensor) -> torch.Tensor:
-    """(B, C, S, S) float 0..1 -> the same: geometry for all channels, everything else for the first three (RGB)."""
-    moved = zoom(pictures)
+def augment(pictures: torch.Tensor, near: float = 0.5) -> torch.Tensor:
+    """(B, C, S, S) float 0..1 -> the same: geometry for all channels, everything else for the first three (RGB); `near`: see `zoom`."""
+    moved = zoom(pictures, near)
     colours, masks = moved[:, :3], moved[:, 3:]
     for damage, chance in ((blur, 0.35), (coarsen, 0.3), (quantise, 0.3), (tint, 0.6), (grain, 0.4)):
         chosen = (torch.rand(len(colours)) < chance).nonzero()[:, 0]
@@ -23,20 +23,22 @@ def augment(pictures: torch.Tensor) -> torch.Tensor:
     return torch.cat([colours.clamp(0, 1), masks], 1)
 
 
-def zoom(pictures: torch.Tensor, most: float = 0.12, nearest: float = 0.6) -> torch.Tensor:
-    """Each picture seen up to `most` nearer or farther off and moved a little; half of them nearer yet, around the front subject.
+def zoom(pictures: torch.Tensor, near: float = 0.5, most: float = 0.12, nearest: float = 0.22) -> torch.Tensor:
+    """Each picture seen up to `most` nearer or farther off and moved a little; a share `near` nearer yet, around the front subject.
 
-    The fourth channel is the front subject's mask. Edges are continued.
+    At the nearest the subject fills half the view, or the view is `nearest` of the picture. The fourth channel is its mask. Edges
+    are continued.
     """
     count = len(pictures)
     scale = 1 + most * (2 * torch.rand(count, 1) - 1)
     shift = most * (2 * torch.rand(count, 2) - 1)
-    near = torch.rand(count, 1) < 0.5
-    close = nearest + (1 - nearest) * torch.rand(count, 1)
+    nearer = torch.rand(count, 1) < near
+    full = (2 * pictures[:, 3].mean((1, 2))[:, None].sqrt()).clamp(nearest, 1)
+    close = full ** torch.rand(count, 1)
     around = (centres(pictures[:, 3]) + 0.3 * close * (2 * torch.rand(count, 2) - 1)).clamp(close - 1, 1 - close)
     theta = torch.zeros(count, 2, 3)
-    theta[:, 0, 0] = theta[:, 1, 1] = torch.where(near, close, scale)[:, 0]
-    theta[:, :, 2] = torch.where(near, around, shift)
+    theta[:, 0, 0] = theta[:, 1, 1] = torch.where(nearer, close, scale)[:, 0]
+    theta[:, :, 2] = torch.where(nearer, around, shift)
     grid = F.affine_grid(theta, list(pictures.shape), align_corners=False)
     return F.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
 

@@ -14,7 +14,7 @@ from transformers import T5Config, T5EncoderModel
 
 from pipelines.playground.train.clips import WorldClips, open_sets
 from pipelines.playground.train.cogvideox_vae import quick
-from pipelines.playground.train.latents import Encode, LatentWorld, fingerprint
+from pipelines.playground.train.latents import Encode, LatentWorld, fingerprint, is_single, near_subjects
 from pipelines.playground.train.optimise import MuonAndAdamW
 from pipelines.playground.train.run import Average, Budget, Run, descend, warm_then_cosine
 from pipelines.playground.train.tokenizer import MAX_TOKENS, load_text_encoder, new_tokenizer
@@ -93,15 +93,17 @@ def new_scheduler() -> CogVideoXDDIMScheduler:
 
 
 def velocity_loss(
-    model: TextAndVideo, scheduler: CogVideoXDDIMScheduler, latents: Tensor, noise: Tensor, timesteps: Tensor, ids: Tensor,
-    rotary: tuple[Tensor, Tensor],
+    model: TextAndVideo, scheduler: CogVideoXDDIMScheduler, latents: Tensor, covers: Tensor, noise: Tensor, timesteps: Tensor,
+    ids: Tensor, rotary: tuple[Tensor, Tensor],
 ) -> Tensor:  # fmt: skip
     """Mean square error of v = sqrt(a) noise - sqrt(1-a) x0 at x = sqrt(a) x0 + sqrt(1-a) noise (Salimans and Ho 2022, section 4).
+
+    `covers`: see `near_subjects`.
 
     Equal to CogVideoX's loss on x0 with the weight 1 / (1-a).
     """
     prediction = model(scheduler.add_noise(latents, noise, timesteps), timesteps, ids, rotary)
-    return (prediction.float() - scheduler.get_velocity(latents, noise, timesteps)).pow(2).mean()
+    return near_subjects((prediction.float() - scheduler.get_velocity(latents, noise, timesteps)).pow(2), covers)
 
 
 def draw_timesteps(count: int, levels: int = 1000) -> Tensor:
@@ -132,18 +134,19 @@ def encoder_of(vae: AutoencoderKLCogVideoX, device: str) -> Encode:
 
 
 def train_cogvideox(
-    sets: Sequence[WorldClips], folder: Path, vae_folder: Path, budget: Budget, device: str, *, batch: int = 16,
-    start: Path | None = None, resume: bool = True, seed: int = 0, compiled: bool = False,
+    sets: Sequence[WorldClips], folder: Path, vae_folder: Path, budget: Budget, device: str, *, stills: Sequence[WorldClips] = (),
+    batch: int = 16, start: Path | None = None, resume: bool = True, seed: int = 0, compiled: bool = False,
 ) -> CogVideoXPipeline:  # fmt: skip
     """Train on the latents of `sets`; returns the whole pipeline with averaged weights.
 
     Args:
+        stills: sets of single frames, which the first part of the training is about.
         batch: clips of 64 x 64 px per step; of larger ones fewer, of single frames more.
         start: folder of a finished model to go on from.
     """
     torch.manual_seed(seed)
     vae = AutoencoderKLCogVideoX.from_pretrained(vae_folder, torch_dtype=torch.float32).eval().to(device)
-    world = LatentWorld(sets, encoder_of(vae, device), folder / f"latents-{fingerprint(vae)}")
+    world = LatentWorld(sets, encoder_of(vae, device), folder / f"latents-{fingerprint(vae)}", stills)
     tokenizer = new_tokenizer()
     model = TextAndVideo(len(tokenizer))
     if start:
@@ -158,9 +161,9 @@ def train_cogvideox(
 
     def update(step: int, progress: float) -> float:
         optimiser.set_rate(warm_then_cosine(progress, step, peak=PEAK, warm_steps=100))
-        latents, words = world.batch(seed, step, batch, single=step % 6 == 5)
+        latents, covers, words = world.batch(seed, step, batch, is_single(step, progress if stills else 1))
         ids = tokenizer(words, padding="max_length", max_length=MAX_TOKENS, truncation=True, return_tensors="pt").input_ids
-        drawn = (latents, torch.randn(latents.shape), draw_timesteps(len(latents)), ids)
+        drawn = (latents, covers, torch.randn(latents.shape), draw_timesteps(len(latents)), ids)
         latents, *others = (part.to(device) for part in drawn)
         with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
             loss = velocity_loss(model, pipeline.scheduler, latents, *others, rotary_of(pipeline, latents))
@@ -182,9 +185,10 @@ def main(flags: argparse.Namespace, device: str) -> None:
     from pipelines.playground.train.export import export, place, sample_sheet, write_recipe
 
     sets = open_sets(flags.sizes, flags.frames, flags.work / "world")
+    stills = open_sets(flags.stills, 1, flags.work / "world", first=sum(map(len, sets)))
     pipeline = train_cogvideox(
-        sets, flags.work / "cogvideox", flags.vae or flags.work / "cogvideox-vae" / "model", Budget.of(flags), device, batch=flags.batch,
-        start=flags.start, resume=flags.resume, seed=flags.seed, compiled=flags.compile,
+        sets, flags.work / "cogvideox", flags.vae or flags.work / "cogvideox-vae" / "model", Budget.of(flags), device,
+        stills=stills, batch=flags.batch, start=flags.start, resume=flags.resume, seed=flags.seed, compiled=flags.compile,
     )  # fmt: skip
     out = flags.out or place("playground-cogvideox")
     export(pipeline, out, sets, encoder_of(pipeline.vae, "cpu"))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from pipelines.playground.scene import caption, sample_scene
@@ -18,12 +19,18 @@ from pipelines.playground.train.vae import to_tensor
 PIXELS = 64 * 64
 """A batch of N means N clips of so many pixels a frame; of larger ones fewer."""
 
+STILLS_UNTIL = 0.4
+"""Share of the training that is about single frames only: five times as many pictures in the same time, for shapes and colours."""
+
+SUBJECTS = 4.0
+"""How much more the loss counts where a subject is: of a frame they take a tenth."""
+
 Encode = Callable[[torch.Tensor], torch.Tensor]
 """Clips (B, 3, T, H, W) in [-1, 1] -> normalised latents (B, C, T', H', W')."""
 
 
 class LatentSet:
-    """Latents and captions of one set of clips, in memory.
+    """Latents, captions and subjects' places of one set of clips, in memory.
 
     Args:
         clips: the rendered clips.
@@ -36,6 +43,8 @@ class LatentSet:
         folder = cache / clips.folder.name
         folder.mkdir(parents=True, exist_ok=True)
         self.latents = np.concatenate([self._chunk(clips, encode, folder, index, batch) for index in range(clips.chunks)])
+        self.pixels = clips.shape[1] * clips.shape[2]
+        self.covers = np.stack([cover(clips.covers(index), self.latents.shape[2:]) for index in range(len(clips))])
         scenes = [sample_scene(clips.seed(index)) for index in range(len(clips))]
         self.captions = {moving: [caption(scene, moving=moving) for scene in scenes] for moving in (True, False)}
 
@@ -56,22 +65,57 @@ class LatentSet:
 
 
 class LatentWorld:
-    """Latents of several sets of clips; each batch comes from one of them, drawn in proportion to their sizes."""
+    """Latents of several sets of clips; each batch comes from one of them, drawn in proportion to their sizes.
 
-    def __init__(self, sets: Sequence[WorldClips], encode: Encode, cache: Path, batch: int = 8) -> None:
-        self.sets = [LatentSet(clips, encode, cache, batch) for clips in sets]
-        self.pixels = [clips.shape[1] * clips.shape[2] for clips in sets]
+    Args:
+        sets: the clips.
+        encode: the autoencoder's way to latents.
+        cache: folder for the latents.
+        stills: sets of single frames; without them those are the first frames of the clips.
+    """
 
-    def batch(self, seed: int, step: int, size: int, single: bool) -> tuple[torch.Tensor, list[str]]:
-        """(B, C, T', H', W') latents and their captions, one caption in ten empty; `single` gives first frames, four times as many."""
-        draw = np.random.default_rng((seed, step))
-        weights = np.array([len(part) for part in self.sets], float)
-        which = int(draw.choice(len(self.sets), p=weights / weights.sum()))
-        part, count = self.sets[which], max(1, round(size * PIXELS / self.pixels[which])) * (4 if single else 1)
+    def __init__(self, sets: Sequence[WorldClips], encode: Encode, cache: Path, stills: Sequence[WorldClips] = (), batch: int = 8) -> None:
+        self.clips = [LatentSet(clips, encode, cache, batch) for clips in sets]
+        self.stills = [LatentSet(clips, encode, cache, batch) for clips in stills] or self.clips
+
+    def batch(self, seed: int, step: int, size: int, single: bool) -> tuple[torch.Tensor, torch.Tensor, list[str]]:
+        """(B, C, T', H', W') latents, (B, 1, T', H', W') how far subjects cover them, 0..1, and captions, one in ten empty.
+
+        `single` gives single frames, so many that the work stays that of clips.
+        """
+        draw, sets = np.random.default_rng((seed, step)), self.stills if single else self.clips
+        weights = np.array([len(part) for part in sets], float)
+        part = sets[int(draw.choice(len(sets), p=weights / weights.sum()))]
+        frames = slice(1 if single else None)
+        count = max(1, round(size * PIXELS / part.pixels)) * (self.clips[0].latents.shape[2] if single else 1)
         chosen = draw.integers(len(part), size=count)
-        latents = torch.from_numpy(part.latents[chosen].astype(np.float32))
         words = ["" if draw.uniform() < 0.1 else part.captions[not single][int(index)] for index in chosen]
-        return latents[:, :, :1] if single else latents, words
+        latents, covers = (
+            torch.from_numpy(part.latents[chosen].astype(np.float32)),
+            torch.from_numpy(part.covers[chosen].astype(np.float32)),
+        )
+        return latents[:, :, frames], covers[:, :, frames], words
+
+
+def cover(masks: np.ndarray, cells: Sequence[int]) -> np.ndarray:
+    """(1, T', H', W') float16 share 0..1 of each latent cell that masks (T, H, W) uint8 cover at some time of its frames.
+
+    The first latent frame stands for the first frame, each further one for as many as the autoencoder folds together.
+    """
+    small = F.adaptive_avg_pool2d(torch.tensor(masks, dtype=torch.float32) / 255, tuple(cells[1:]))
+    later = [part.amax(0) for part in small[1:].chunk(cells[0] - 1)] if cells[0] > 1 else []
+    return torch.stack([small[0], *later])[None].half().numpy()
+
+
+def is_single(step: int, progress: float) -> bool:
+    """Whether a step is about single frames: at first all are, then every fifth."""
+    return progress < STILLS_UNTIL or step % 5 == 4
+
+
+def near_subjects(error: torch.Tensor, covers: torch.Tensor) -> torch.Tensor:
+    """Mean of `error` (B, C, T', H', W'), cells of subjects counted 1 + SUBJECTS times: they are small, and what captions speak of."""
+    weight = 1 + SUBJECTS * covers
+    return (error * weight).mean() / weight.mean()
 
 
 def fingerprint(model: nn.Module) -> str:

@@ -13,7 +13,7 @@ from torch import nn
 from transformers import UMT5Config, UMT5EncoderModel
 
 from pipelines.playground.train.clips import WorldClips, open_sets
-from pipelines.playground.train.latents import Encode, LatentWorld, fingerprint
+from pipelines.playground.train.latents import Encode, LatentWorld, fingerprint, is_single, near_subjects
 from pipelines.playground.train.optimise import MuonAndAdamW
 from pipelines.playground.train.run import Average, Budget, Run, descend, warm_then_cosine
 from pipelines.playground.train.tokenizer import MAX_TOKENS, load_text_encoder, new_tokenizer
@@ -64,13 +64,14 @@ class TextAndVideo(nn.Module):
 
 
 def flow_loss(
-    model: TextAndVideo, latents: torch.Tensor, noise: torch.Tensor, sigma: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor
-) -> torch.Tensor:
-    """Flow-matching loss: x = (1 - sigma) x0 + sigma noise, target noise - x0; sigma (B,) in 0..1."""
+    model: TextAndVideo, latents: torch.Tensor, covers: torch.Tensor, noise: torch.Tensor, sigma: torch.Tensor, ids: torch.Tensor,
+    mask: torch.Tensor,
+) -> torch.Tensor:  # fmt: skip
+    """Flow-matching loss: x = (1 - sigma) x0 + sigma noise, target noise - x0; sigma (B,) in 0..1, covers: see `near_subjects`."""
     level = sigma.view(-1, 1, 1, 1, 1)
     noisy = (1 - level) * latents + level * noise
     prediction = model.transformer(noisy, sigma * 1000, model.encode(ids, mask), return_dict=False)[0]
-    return (prediction.float() - (noise - latents)).pow(2).mean()
+    return near_subjects((prediction.float() - (noise - latents)).pow(2), covers)
 
 
 def draw_levels(count: int) -> torch.Tensor:
@@ -92,18 +93,19 @@ def encoder_of(vae: AutoencoderKLWan, device: str) -> Encode:
 
 
 def train_wan(
-    sets: Sequence[WorldClips], folder: Path, vae_folder: Path, budget: Budget, device: str, *, batch: int = 16,
-    start: Path | None = None, resume: bool = True, seed: int = 0, compiled: bool = False,
+    sets: Sequence[WorldClips], folder: Path, vae_folder: Path, budget: Budget, device: str, *, stills: Sequence[WorldClips] = (),
+    batch: int = 16, start: Path | None = None, resume: bool = True, seed: int = 0, compiled: bool = False,
 ) -> WanPipeline:  # fmt: skip
     """Train on the latents of `sets`; returns the whole pipeline with averaged weights.
 
     Args:
+        stills: sets of single frames, which the first part of the training is about.
         batch: clips of 64 x 64 px per step; of larger ones fewer, of single frames more.
         start: folder of a finished model to go on from.
     """
     torch.manual_seed(seed)
     vae = AutoencoderKLWan.from_pretrained(vae_folder, torch_dtype=torch.float32).eval().to(device)
-    world = LatentWorld(sets, encoder_of(vae, device), folder / f"latents-{fingerprint(vae)}")
+    world = LatentWorld(sets, encoder_of(vae, device), folder / f"latents-{fingerprint(vae)}", stills)
     tokenizer = new_tokenizer()
     model = TextAndVideo(len(tokenizer))
     if start:
@@ -116,10 +118,10 @@ def train_wan(
 
     def update(step: int, progress: float) -> float:
         optimiser.set_rate(warm_then_cosine(progress, step, peak=PEAK, warm_steps=100))
-        latents, words = world.batch(seed, step, batch, single=step % 6 == 5)
+        latents, covers, words = world.batch(seed, step, batch, is_single(step, progress if stills else 1))
         tokens = tokenizer(words, padding="max_length", max_length=MAX_TOKENS, truncation=True, return_tensors="pt")
         noise, sigma = torch.randn(latents.shape), draw_levels(len(latents))
-        parts = (part.to(device) for part in (latents, noise, sigma, tokens.input_ids, tokens.attention_mask))
+        parts = (part.to(device) for part in (latents, covers, noise, sigma, tokens.input_ids, tokens.attention_mask))
         with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
             loss = flow_loss(model, *parts)
         return descend(loss, model, optimiser, average)
@@ -141,9 +143,10 @@ def main(flags: argparse.Namespace, device: str) -> None:
     from pipelines.playground.train.export import export, place, sample_sheet, write_recipe
 
     sets = open_sets(flags.sizes, flags.frames, flags.work / "world")
+    stills = open_sets(flags.stills, 1, flags.work / "world", first=sum(map(len, sets)))
     trained = flags.work / "wan-vae" / "model"
     pipeline = train_wan(
-        sets, flags.work / "wan", flags.vae or trained, Budget.of(flags), device, batch=flags.batch,
+        sets, flags.work / "wan", flags.vae or trained, Budget.of(flags), device, stills=stills, batch=flags.batch,
         start=flags.start, resume=flags.resume, seed=flags.seed, compiled=flags.compile,
     )  # fmt: skip
     refined = flags.work / "wan-vae" / "refined"
