@@ -3,10 +3,48 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Level:
+    """A noise level x = signal * x0 + noise * e, and what the model predicts there.
+
+    Attributes:
+        signal, noise: weights, 0..1.
+        kind: "flow_prediction" (e - x0), "v_prediction" (signal * e - noise * x0), "epsilon" (e) or "sample" (x0).
+    """
+
+    signal: float
+    noise: float
+    kind: str
+
+    def split(self, prediction: Tensor, latents: Tensor) -> tuple[Tensor, Tensor]:
+        """Estimates of (x0, e), of the shape of `latents`.
+
+        Flow matching: x0 = x - noise v, e = x + signal v. v-prediction: x0 = signal x - noise v, e = noise x + signal v (Salimans
+        and Ho 2022, section 4 and appendix D). epsilon: x0 = (x - noise e) / signal (DDIM, eq. 12).
+        """
+        if self.kind == "flow_prediction":
+            return latents - self.noise * prediction, latents + self.signal * prediction
+        if self.kind == "v_prediction":
+            return self.signal * latents - self.noise * prediction, self.noise * latents + self.signal * prediction
+        if self.kind == "epsilon":
+            return (latents - self.noise * prediction) / self.signal, prediction
+        return prediction, (latents - self.signal * prediction) / self.noise
+
+    def mix(self, clean: Tensor, noise: Tensor) -> Tensor:
+        """x of this level from x0 and e."""
+        return self.signal * clean + self.noise * noise
+
+    @property
+    def without_noise(self) -> Level:
+        """The level of the picture itself."""
+        return replace(self, signal=1.0, noise=0.0)
 
 
 class Schedule:
@@ -43,34 +81,24 @@ class Schedule:
         return self._advance(prediction, index, latents)
 
     def clean(self, prediction: Tensor, index: int, latents: Tensor) -> Tensor:
-        """The estimate of x0 at this step, same shape; leaves the scheduler's state alone, call it before or after `step`.
-
-        Flow matching: x0 = x - sigma v. Diffusion with a = cumulative alpha: v-prediction x0 = sqrt(a) x - sqrt(1-a) v
-        (Salimans and Ho 2022, section 4 and appendix D), epsilon x0 = (x - sqrt(1-a) e) / sqrt(a) (DDIM, eq. 12).
-        """
-        alpha, sigma, kind = self._level(index)
-        latents, prediction = latents.float(), prediction.float()
-        if kind == "sample":
-            return prediction
-        if kind == "epsilon":
-            return (latents - sigma * prediction) / alpha
-        return alpha * latents - sigma * prediction
+        """The estimate of x0 at this step, same shape; leaves the scheduler's state alone, call it before or after `step`."""
+        return self.level(index).split(prediction.float(), latents.float())[0]
 
     def _advance(self, prediction: Tensor, index: int, latents: Tensor) -> Tensor:
         return self.scheduler.step(prediction, self.timesteps[index], latents, return_dict=False)[0]
 
-    def _level(self, index: int) -> tuple[float, float, str]:
-        """Weights of signal and noise at this step, and what the model predicts."""
+    def level(self, index: int) -> Level:
+        """The noise level of this step, by the scheduler's own numbers."""
         config = self.scheduler.config
         kind = config.get("prediction_type", "flow_prediction")
         if hasattr(self.scheduler, "sigmas"):
             sigma = float(self.scheduler.sigmas[index])
             if kind == "flow_prediction":
-                return 1.0, sigma, kind
-            alpha = 1.0 / (sigma**2 + 1) ** 0.5
-            return alpha, sigma * alpha, kind
+                return Level(1.0 - sigma, sigma, kind)
+            signal = 1.0 / (sigma**2 + 1) ** 0.5
+            return Level(signal, sigma * signal, kind)
         cumulative = float(self.scheduler.alphas_cumprod[int(self.timesteps[index])])
-        return cumulative**0.5, (1 - cumulative) ** 0.5, kind
+        return Level(cumulative**0.5, (1 - cumulative) ** 0.5, kind)
 
 
 class DPMSchedule(Schedule):
