@@ -86,6 +86,12 @@ class Backbone(ABC):
         rows = [self._remembered(prompt) for prompt in prompts]
         return torch.cat(rows).to(self.device, self.dtype)
 
+    def read_text(self, prompts: list[str]) -> Tensor:
+        """The same without memory and with gradients, for trainings that reach into the text encoder."""
+        return self.pipeline.encode_prompt(
+            prompts, do_classifier_free_guidance=False, max_sequence_length=self.text_length, device=self.device
+        )[0]
+
     def forget_text(self) -> None:
         """Drop remembered text states, after the text encoder or its tokens have changed."""
         self._texts.clear()
@@ -102,9 +108,7 @@ class Backbone(ABC):
     def _remembered(self, prompt: str) -> Tensor:
         if prompt not in self._texts:
             with torch.no_grad():
-                self._texts[prompt] = self.pipeline.encode_prompt(
-                    [prompt], do_classifier_free_guidance=False, max_sequence_length=self.text_length, device=self.device
-                )[0]
+                self._texts[prompt] = self.read_text([prompt])
         self._texts.move_to_end(prompt)
         while len(self._texts) > REMEMBERED_PROMPTS:
             self._texts.popitem(last=False)

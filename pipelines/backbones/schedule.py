@@ -37,6 +37,14 @@ class Level:
             return (latents - self.noise * prediction) / self.signal, prediction
         return prediction, (latents - self.signal * prediction) / self.noise
 
+    def target(self, clean: Tensor, noise: Tensor) -> Tensor:
+        """What a model that knew x0 and e would predict: the target of a training at this level."""
+        if self.kind == "flow_prediction":
+            return noise - clean
+        if self.kind == "v_prediction":
+            return self.signal * noise - self.noise * clean
+        return noise if self.kind == "epsilon" else clean
+
     def mix(self, clean: Tensor, noise: Tensor) -> Tensor:
         """x of this level from x0 and e."""
         return self.signal * clean + self.noise * noise

@@ -20,14 +20,8 @@ def test_a_right_prediction_is_split_into_picture_and_noise(kind: str) -> None:
     clean, noise = torch.randn(2, 1, 4, 3, 2, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     weights = (0.3, 0.7) if kind == "flow_prediction" else (0.6, 0.8)
     level = Level(*weights, kind)
-    found = level.split(right(level, clean, noise), level.mix(clean, noise))
+    found = level.split(level.target(clean, noise), level.mix(clean, noise))
     assert torch.allclose(found[0], clean) and torch.allclose(found[1], noise)
-
-
-def right(level: Level, clean: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-    """What a model that knows the picture and the noise would predict."""
-    velocity = level.signal * noise - level.noise * clean
-    return {"flow_prediction": noise - clean, "v_prediction": velocity, "epsilon": noise, "sample": clean}[level.kind]
 
 
 SCHEDULERS = {
@@ -44,7 +38,7 @@ def test_with_a_model_that_is_never_wrong_the_trajectory_is_exact(name: str) -> 
     schedule = Schedule(SCHEDULERS[name], 12, "cpu")
     levels = {float(timestep): schedule.level(index) for index, timestep in enumerate(schedule.timesteps)}
     levels[0.0] = schedule.level(0).without_noise
-    oracle = SimpleNamespace(denoise=lambda latents, timestep, text: right(levels[float(timestep)], clean, noise))
+    oracle = SimpleNamespace(denoise=lambda latents, timestep, text: levels[float(timestep)].target(clean, noise))
     steps = list(invert(oracle, clean, schedule, torch.zeros(1)))
     assert [index for index, _ in steps] == list(range(11, -1, -1))
     for index, latents in steps:
