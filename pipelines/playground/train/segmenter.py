@@ -72,7 +72,7 @@ class PromptedStills:
         self.subjects = [attributes(scene) for scene in stills.scenes]
 
     def batch(self, draw: np.random.Generator, size: int) -> tuple[torch.Tensor, list[str]]:
-        """Pictures with their masks (size, 4, S, S) in 0..1, and `size` prompts."""
+        """Pictures (size, 5, S, S) in 0..1, and `size` prompts: after the colours the front subject, to look nearer at, and what is asked for."""
         indices = draw.integers(len(self.stills), size=size)
         pictures = torch.from_numpy(np.stack([self.stills.picture(int(index), int(draw.integers(MOMENTS))) for index in indices]))
         values = pictures.permute(0, 3, 1, 2).float() / 255
@@ -80,7 +80,7 @@ class PromptedStills:
         truth = torch.stack(
             [wanted(prompt, self.subjects[index], masks) for prompt, index, masks in zip(prompts, indices, values[:, 3:], strict=True)]
         )
-        return torch.cat([values[:, :3], truth[:, None]], 1), [prompt.words for prompt in prompts]
+        return torch.cat([values[:, :4], truth[:, None]], 1), [prompt.words for prompt in prompts]
 
     def _prompt(self, draw: np.random.Generator, index: int) -> Prompt:
         subjects = self.subjects[index]
@@ -113,7 +113,7 @@ def train_segmenter(
         pictures, prompts = data.batch(np.random.default_rng((seed, step)), batch)
         values = augment(pictures).to(device)
         tokens = tokenizer(prompts, padding=True, truncation=True, return_tensors="pt").to(device)
-        loss = mask_loss(mask_logits(model, values[:, :3] * 2 - 1, tokens.input_ids, tokens.attention_mask), values[:, 3])
+        loss = mask_loss(mask_logits(model, values[:, :3] * 2 - 1, tokens.input_ids, tokens.attention_mask), values[:, 4])
         return descend(loss, model, optimiser, average)
 
     run.loop(update)
