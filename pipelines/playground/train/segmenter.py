@@ -72,7 +72,10 @@ class PromptedStills:
         self.subjects = [attributes(scene) for scene in stills.scenes]
 
     def batch(self, draw: np.random.Generator, size: int) -> tuple[torch.Tensor, list[str]]:
-        """Pictures (size, 5, S, S) in 0..1, and `size` prompts: after the colours the front subject, to look nearer at, and what is asked for."""
+        """Pictures (size, 5, S, S) in 0..1, and `size` prompts.
+
+        Channels are the colours, the front subject, around which pictures are seen from near, and what the prompt asks for.
+        """
         indices = draw.integers(len(self.stills), size=size)
         pictures = torch.from_numpy(np.stack([self.stills.picture(int(index), int(draw.integers(MOMENTS))) for index in indices]))
         values = pictures.permute(0, 3, 1, 2).float() / 255
