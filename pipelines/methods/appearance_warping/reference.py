@@ -1,0 +1,122 @@
+"""The reference branch of V-Warper, run once: its features are recorded while the reference is inverted.
+
+At step t of a reference branch the model would see (x_t, t) of the inverted trajectory; the inversion makes just these forward
+passes, so what it records stands for that branch and saves one forward pass of three per step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import torch.nn.functional as F
+from torch import Tensor
+
+from pipelines.attention.edits import Recording, recording
+from pipelines.backbones.inversion import invert
+from pipelines.backbones.layout import TokenLayout, What
+from pipelines.events import Progress
+
+if TYPE_CHECKING:
+    from pipelines.backbones.base import Backbone
+
+
+Descriptor = Literal["plain", "rotated", "output"]
+"""What is matched: queries and keys before RoPE (the paper's choice), after it, or what the attention layer gives out, as unit vectors."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What of a branch is needed.
+
+    Attributes:
+        descriptor: which features are matched.
+        descriptor_layer: of which layer.
+        value_layers: whose values are warped.
+        steps: at which steps; descriptors are needed at these and at each step before.
+    """
+
+    descriptor: Descriptor
+    descriptor_layer: int
+    value_layers: Sequence[int]
+    steps: Collection[int]
+
+    @property
+    def descriptor_steps(self) -> frozenset[int]:
+        """Each step's own and the one before it."""
+        return frozenset(self.steps) | {max(step - 1, 0) for step in self.steps}
+
+
+@dataclass(frozen=True)
+class Features:
+    """What tokens are matched by: (N, C) each, video tokens only."""
+
+    query: Tensor
+    key: Tensor
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What the reference branch says.
+
+    Attributes:
+        features: step -> descriptors.
+        values: (step, layer) -> (N, C) of the video tokens.
+    """
+
+    features: dict[int, Features]
+    values: dict[tuple[int, int], Tensor]
+
+
+class Describing:
+    """Records the descriptors of a branch; made by `describing`."""
+
+    def __init__(self, backbone: Backbone, parts: Sequence[Recording], wanted: Wanted) -> None:
+        self._backbone, self._parts, self._wanted = backbone, parts, wanted
+
+    def latest(self, latents: Tensor) -> Features:
+        """Of the last forward pass, over `latents`, its conditional half."""
+        parts = [part.latest(self._wanted.descriptor_layer) for part in self._parts]
+        if self._wanted.descriptor == "rotated":
+            parts = [self._backbone.rotate(part, latents[:1]) for part in parts]
+        if self._wanted.descriptor == "output":
+            parts = [F.normalize(part.float(), dim=-1) for part in parts]
+        text = self._backbone.tokens(latents).text
+        return Features(parts[0][0, text:], parts[-1][0, text:])
+
+
+@contextmanager
+def describing(backbone: Backbone, layout: TokenLayout, wanted: Wanted) -> Iterator[Describing]:
+    """Within, the descriptors of the last forward pass are at hand."""
+    names: tuple[What, ...] = ("output",) if wanted.descriptor == "output" else ("query", "key")
+    with ExitStack() as stack:
+        parts = [stack.enter_context(recording(backbone.blocks(), name, layout, layers=[wanted.descriptor_layer])) for name in names]
+        yield Describing(backbone, parts, wanted)
+
+
+def reference_clip(picture: np.ndarray, frames: int) -> np.ndarray:
+    """(T, H, W, 3): the picture (H, W, 3) repeated (V-Warper, section 4.3)."""
+    return np.repeat(picture[None], frames, 0)
+
+
+def record_reference(backbone: Backbone, clean: Tensor, steps: int, text: Tensor, wanted: Wanted) -> Iterator[Progress | Reference]:
+    """Invert `clean` (1, C, T', H', W') over `steps` levels: Progress, and last the Reference.
+
+    Args:
+        text: (1, L, D) of the prompt that describes the reference.
+    """
+    layout, schedule = backbone.tokens(clean), backbone.schedule(steps, clean)
+    features: dict[int, Features] = {}
+    with (
+        describing(backbone, layout, wanted) as described,
+        recording(backbone.blocks(), "value", layout, layers=wanted.value_layers, steps=wanted.steps) as values,
+    ):
+        for index, _ in invert(backbone, clean, schedule, text):
+            values.keep(index)
+            if index in wanted.descriptor_steps:
+                features[index] = described.latest(clean)
+            yield Progress("inverting the reference", steps - index, steps)
+        yield Reference(features, {where: kept[0, layout.text :] for where, kept in values.kept.items()})
