@@ -23,9 +23,8 @@ from torch.nn import functional as F
 
 from pipelines.playground.train.clips import WorldClips, open_sets
 from pipelines.playground.train.latents import PIXELS
-from pipelines.playground.train.optimise import MuonAndAdamW
-from pipelines.playground.train.run import Average, Budget, Run, descend, warm_then_cosine
-from pipelines.playground.train.vae import Phase, cut_outs, picture_loss, single, to_tensor
+from pipelines.playground.train.run import Budget
+from pipelines.playground.train.vae import Phase, cut_outs, picture_loss, single, to_tensor, train_phase
 
 LATENT_CHANNELS = 16
 CONFIG = {
@@ -143,10 +142,12 @@ def train_vae(
     clips = Phase("clips", 3e-4 * rate, partial(_mixed, sets, batch))
     if not start:
         frames = Phase("frames", 1.5e-3 * rate, lambda draw, step: _stills(sets, draw, 6 * batch))
-        _train(vae, frames, folder, budget.part(SHARES["frames"]), device, resume, seed)
+        with quick(vae):
+            train_phase(vae, frames, partial(loss_of, vae), folder, budget.part(SHARES["frames"]), device, resume, seed)
         gather_in_newest_tap(vae)
         budget = budget.part(SHARES["clips"])
-    _train(vae, clips, folder, budget, device, resume, seed)
+    with quick(vae):
+        train_phase(vae, clips, partial(loss_of, vae), folder, budget, device, resume, seed)
     set_scale(vae, sets, device)
     return vae
 
@@ -168,23 +169,6 @@ def whole(sets: Sequence[WorldClips], draw: np.random.Generator, size: int) -> T
     clips = sets[int(draw.integers(len(sets)))]
     count = max(1, round(size * PIXELS / (clips.shape[1] * clips.shape[2])))
     return to_tensor(np.stack([clips.frames(int(index)) for index in draw.integers(len(clips), size=count)]))
-
-
-def _train(vae: AutoencoderKLCogVideoX, phase: Phase, folder: Path, budget: Budget, device: str, resume: bool, seed: int) -> None:
-    """One phase, with an optimiser of its own; leaves the averaged weights in `vae`."""
-    optimiser, average = MuonAndAdamW(vae, phase.peak, weight_decay=0.0), Average(vae, decay=0.995)
-    run = Run(folder, f"vae-{phase.name}", {"model": vae, "optimiser": optimiser, "average": average}, budget, seed, resume)
-
-    def update(step: int, progress: float) -> float:
-        optimiser.set_rate(warm_then_cosine(progress, step, peak=phase.peak))
-        clips = phase.batch(np.random.default_rng((seed, step)), step).to(device)
-        with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
-            loss = loss_of(vae, clips)
-        return descend(loss, vae, optimiser, average)
-
-    with quick(vae):
-        run.loop(update)
-    vae.load_state_dict(average.weights)
 
 
 @torch.no_grad()

@@ -103,8 +103,9 @@ def _newest_tap(convolution: WanCausalConv3d, x: torch.Tensor, cache_x: torch.Te
 
 def loss_of(vae: AutoencoderKLWan, clips: torch.Tensor) -> torch.Tensor:
     """Reconstruction loss of (B, 3, T, H, W) clips in [-1, 1], and a bound on latent energy."""
-    latents = vae.encode(clips).latent_dist.mode().float()
-    rebuilt = vae.decode(latents + 0.02 * torch.randn_like(latents)).sample.float()
+    with single_frames(vae) if clips.shape[2] == 1 else nullcontext():
+        latents = vae.encode(clips).latent_dist.mode().float()
+        rebuilt = vae.decode(latents + 0.02 * torch.randn_like(latents)).sample.float()
     return picture_loss(rebuilt, clips) + 0.1 * F.relu(latents.pow(2).mean() - 1)
 
 
@@ -136,7 +137,7 @@ def train_vae(
         del phases[0]
     for phase in phases:
         share = SHARES[phase.name] if len(phases) > 1 else 1.0
-        _train(vae, phase, folder, budget.part(share), device, resume, seed)
+        train_phase(vae, phase, partial(loss_of, vae), folder, budget.part(share), device, resume, seed)
     set_statistics(vae, sets, device)
     return vae
 
@@ -155,8 +156,11 @@ class Phase:
     batch: Callable[[np.random.Generator, int], torch.Tensor]
 
 
-def _train(vae: AutoencoderKLWan, phase: Phase, folder: Path, budget: Budget, device: str, resume: bool, seed: int) -> None:
-    """One phase with an optimiser of its own: the old one's moments would wreck the model at the switch."""
+def train_phase(
+    vae: nn.Module, phase: Phase, loss: Callable[[torch.Tensor], torch.Tensor], folder: Path, budget: Budget, device: str, resume: bool,
+    seed: int,
+) -> None:  # fmt: skip
+    """One phase with an optimiser of its own: the old one's moments would wreck the model at the switch. Leaves the averaged weights."""
     optimiser, average = MuonAndAdamW(vae, phase.peak, weight_decay=0.0), Average(vae, decay=0.995)
     state = {"model": vae, "optimiser": optimiser, "average": average}
     run = Run(folder, f"vae-{phase.name}", state, budget, seed, resume)
@@ -164,9 +168,9 @@ def _train(vae: AutoencoderKLWan, phase: Phase, folder: Path, budget: Budget, de
     def update(step: int, progress: float) -> float:
         optimiser.set_rate(warm_then_cosine(progress, step, peak=phase.peak))
         clips = phase.batch(np.random.default_rng((seed, step)), step).to(device)
-        with single_frames(vae) if clips.shape[2] == 1 else nullcontext(), torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
-            loss = loss_of(vae, clips)
-        return descend(loss, vae, optimiser, average)
+        with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
+            value = loss(clips)
+        return descend(value, vae, optimiser, average)
 
     run.loop(update)
     vae.load_state_dict(average.weights)
@@ -180,7 +184,7 @@ def train_decoder(
     vae.encoder.requires_grad_(False)
     vae.quant_conv.requires_grad_(False)
     phase = Phase("decoder", CLIPS_PEAK * math.sqrt(batch / 2), lambda draw, step: cut_outs(sets, draw, batch))
-    _train(vae, phase, folder, budget, device, resume, seed)
+    train_phase(vae, phase, partial(loss_of, vae), folder, budget, device, resume, seed)
 
 
 def single(sets: Sequence[WorldClips], draw: np.random.Generator, size: int) -> torch.Tensor:
