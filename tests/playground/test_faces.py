@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from pathlib import Path
 
@@ -12,11 +13,13 @@ import torch
 from pipelines.playground.people.identity import identity
 from pipelines.playground.scene import HELD_OUT_IDENTITIES, TRAIN_IDENTITIES, TRAIN_SEEDS
 from pipelines.playground.train.curve import read_losses
+from pipelines.playground.train.export import place
 from pipelines.playground.train.faces import detector as detection
 from pipelines.playground.train.faces import pictures as rendered
 from pipelines.playground.train.faces.detector import Detector, assign, detection_loss, places, train_detector
 from pipelines.playground.train.faces.export import export_detector, export_recogniser
 from pipelines.playground.train.faces.networks import Convolutional, Tokens
+from pipelines.playground.train.faces.packs import DETECTOR, FARTHEST, see
 from pipelines.playground.train.faces.pictures import FacePictures
 from pipelines.playground.train.faces.recogniser import Crops, margin_loss, train_recogniser
 from pipelines.playground.train.faces.scenes import FaceScenes, mirror
@@ -161,6 +164,18 @@ def test_crops_are_those_of_insightface(pictures: FacePictures, monkeypatch: pyt
     ours = Crops(pictures).crop(np.random.default_rng(0), 2)
     theirs = norm_crop(pictures.pixels[2], pictures.landmarks[2].astype(np.float32))
     assert np.abs(ours.astype(int) - theirs.astype(int)).mean() < 0.5
+
+
+@pytest.mark.skipif(not (place("playground-faces") / DETECTOR).exists(), reason="no detector has been trained yet")
+def test_recognisers_are_shown_faces_as_the_detector_sees_them(pictures: FacePictures) -> None:
+    """Key points move a little, as far as the detector errs, and only those of people."""
+    seen = copy.deepcopy(pictures)
+    see(seen, place("playground-faces") / DETECTOR)
+    shown = pictures.people >= 0
+    eyes = np.linalg.norm(pictures.landmarks[shown, 0] - pictures.landmarks[shown, 1], axis=1)
+    moved = np.linalg.norm(seen.landmarks - pictures.landmarks, axis=2).mean(1)[shown] / eyes
+    assert 0 < moved.mean() < 0.3 and moved.max() <= FARTHEST
+    assert np.isnan(seen.landmarks[~shown]).all()
 
 
 def test_crops_are_aligned_faces_of_people(pictures: FacePictures) -> None:

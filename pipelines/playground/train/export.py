@@ -21,6 +21,9 @@ from pipelines.playground.train.clips import WorldClips
 from pipelines.playground.train.latents import Encode
 from pipelines.playground.train.vae import to_tensor
 
+ASIDE = ("resume", "save_every", "say_every")
+"""Flags that do not change what is learnt."""
+
 
 def place(name: str) -> Path:
     """Where the repository keeps model `name`."""
@@ -37,9 +40,8 @@ def export(pipeline: DiffusionPipeline, folder: Path, sets: Sequence[WorldClips]
 
 
 def write_recipe(folder: Path, flags: argparse.Namespace, device: str) -> None:
-    """Write recipe.json: the flags, the machine, the day. Without paths: they say nothing to others."""
-    chosen = {name: value for name, value in vars(flags).items() if value is not None and not isinstance(value, Path)}
-    chosen.pop("resume", None)
+    """Write recipe.json: the flags that bear on the weights, the machine, the day. Without paths: they say nothing to others."""
+    chosen = {name: value for name, value in vars(flags).items() if name not in ASIDE and value is not None and not isinstance(value, Path)}
     machine = torch.cuda.get_device_name() if device == "cuda" else f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
     recipe = {"flags": chosen, "device": machine, "torch": torch.__version__, "date": date.today().isoformat()}
     if flags.start:

@@ -10,6 +10,8 @@ import argparse
 import shutil
 from pathlib import Path
 
+import numpy as np
+
 from pipelines.errors import NotAvailable
 from pipelines.playground.train.export import place, write_recipe
 from pipelines.playground.train.faces.detector import train_detector
@@ -30,6 +32,12 @@ SHARE_OF_THE_DETECTOR = 0.4
 """Of the budget of `train faces`."""
 
 DETECTOR, RECOGNISER = "detector.onnx", "recogniser.onnx"
+SEEN_AT = (128, 128)
+"""(width, height) in pixels that pictures are fitted into for detection."""
+
+FARTHEST = 0.5
+"""Mean distance of key points from the truth, in eye distances, beyond which another face is meant."""
+
 SEED_OF_THE_SECOND = 1
 """Added to --seed for the second recogniser."""
 
@@ -42,7 +50,8 @@ def main(flags: argparse.Namespace, device: str) -> None:
     detector = train_detector(FaceScenes(few), work, budget.part(SHARE_OF_THE_DETECTOR), device, **how)
     export_detector(detector, out / DETECTOR)
     rest = budget.part(1 - SHARE_OF_THE_DETECTOR)
-    export_recogniser(train_recogniser(Convolutional(), pictures.read(), work, rest, device, **how), out / RECOGNISER)
+    see(pictures.read(), out / DETECTOR)
+    export_recogniser(train_recogniser(Convolutional(), pictures, work, rest, device, **how), out / RECOGNISER)
     _note(flags, device, work, out)
 
 
@@ -50,10 +59,31 @@ def main_of_second(flags: argparse.Namespace, device: str) -> None:
     """`train faces-second`: another recogniser beside the detector of the first pack, which must be there."""
     work, out, first = flags.work / "faces-second", flags.out or place("playground-faces-second"), _first_pack(flags)
     how = {"batch": flags.batch, "start": flags.start, "resume": flags.resume, "seed": flags.seed + SEED_OF_THE_SECOND}
-    network = train_recogniser(Tokens(), _pictures(flags).read(), work, Budget.of(flags), device, **how)
+    pictures = _pictures(flags).read()
+    see(pictures, first / DETECTOR)
+    network = train_recogniser(Tokens(), pictures, work, Budget.of(flags), device, **how)
     export_recogniser(network, out / RECOGNISER)
     shutil.copyfile(first / DETECTOR, out / DETECTOR)
     _note(flags, device, work, out)
+
+
+def see(pictures: FacePictures, detector: Path) -> None:
+    """Give `pictures` the key points that `detector` sees in them: recognisers will be shown faces aligned by those, not by the truth.
+
+    The truth stays where no face is seen, or one elsewhere.
+    """
+    import onnxruntime
+    from insightface.model_zoo import SCRFD
+
+    options = onnxruntime.SessionOptions()
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    eye = SCRFD(str(detector), onnxruntime.InferenceSession(str(detector), options, providers=["CPUExecutionProvider"]))
+    eye.prepare(ctx_id=-1, input_size=SEEN_AT, det_thresh=0.5)
+    for index in np.flatnonzero(pictures.people >= 0):
+        boxes, points = eye.detect(pictures.pixels[index][..., ::-1], max_num=1)
+        truth = pictures.landmarks[index]
+        if len(boxes) and np.linalg.norm(points[0] - truth, axis=1).mean() < FARTHEST * np.linalg.norm(truth[0] - truth[1]):
+            pictures.landmarks[index] = points[0]
 
 
 def _pictures(flags: argparse.Namespace) -> FacePictures:

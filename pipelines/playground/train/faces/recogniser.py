@@ -25,8 +25,8 @@ from pipelines.playground.train.run import Average, Budget, Run, descend, warm_t
 MARGIN, SCALE = 0.4, 30.0
 """Radians added to the angle to the right person; factor of the cosines."""
 
-JITTER = 0.05
-"""Deviation of the key points that crops are aligned by, in eye distances: what a detector gets wrong."""
+JITTER = 0.03
+"""Deviation added to the key points that crops are aligned by, in eye distances."""
 
 PLACES = ((38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655), (70.7299, 92.2041))
 """Where eyes, nose and corners of the mouth are in a crop (insightface's `arcface_dst`)."""
@@ -38,6 +38,8 @@ CROPS = 6
 """Crops in one sample of a step."""
 
 PEAK = 1.5e-3
+GOING_ON = 0.4
+"""Share of that rate for a network that has been trained before."""
 
 
 class Training(nn.Module):
@@ -133,13 +135,14 @@ def train_recogniser(
     if start:
         begin_with(model, start / "recogniser.pt")
     average, optimiser = Average(model, decay=0.998), MuonAndAdamW(model, PEAK, weight_decay=0.02)
+    peak = PEAK * (GOING_ON if start else 1)
     run = Run(folder, "recogniser", {"model": model, "average": average, "optimiser": optimiser}, budget, seed, resume)
 
     def update(step: int, progress: float) -> float:
-        optimiser.set_rate(warm_then_cosine(progress, step, peak=PEAK))
+        optimiser.set_rate(warm_then_cosine(progress, step, peak=peak))
         seen, people = crops.draw(np.random.default_rng((seed, step)), batch * CROPS)
         cosines, told = model(seen.to(device))
-        loss = margin_loss(cosines, people.to(device), MARGIN * min(1.0, 3 * progress))
+        loss = margin_loss(cosines, people.to(device), MARGIN if start else MARGIN * min(1.0, 3 * progress))
         loss = loss + TRAITS * F.mse_loss(told, traits[people].to(device))
         return descend(loss, model, optimiser, average, limit=5.0)
 
