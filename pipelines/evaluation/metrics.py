@@ -86,9 +86,9 @@ def outside_change(first: np.ndarray, second: np.ndarray, mask: np.ndarray) -> f
 def motion_fidelity(target: np.ndarray, source: np.ndarray) -> float:
     """How alike two sets of point tracks (N, T, 2) and (M, T, 2) move: 1 for the same motion, -1 for the reverse.
 
-    Yatim et al. 2024 (Space-Time Diffusion Features for Zero-Shot Text-Driven Motion Transfer): correlations of velocity directions, for each track
-    the best of the other set, averaged over both sets; halved here, so that 1 is perfect. Points that stand still have no
-    direction and are left out; NaN if a set has no moving point.
+    Correlations of the directions of velocity (Yatim et al. 2024, Space-Time Diffusion Features): for each track the best of the
+    other set, averaged over both sets; halved here, so that 1 is perfect. Points that stand still have no direction and are
+    left out; NaN if a set has no moving point.
     """
     directions = [_directions(tracks) for tracks in (target, source)]
     if not all(len(part) for part in directions):
