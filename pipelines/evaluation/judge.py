@@ -16,6 +16,7 @@ from pipelines.models.registry import ROOT
 if TYPE_CHECKING:
     import torch
 
+    from pipelines.playground.looking import Looking
     from pipelines.playground.scene import Scene
 
 FOLDER = ROOT / "assets" / "models" / "playground-judge"
@@ -33,17 +34,13 @@ class Judge:
     Attributes:
         model: the CLIPModel, in float32.
         pictures: turns frames into pixel values; words: the tokenizer.
-        heads: attribute -> (weight (N, W), bias (N,)) on the pooled vision features.
-        names: attribute -> N names.
-        same: (E, W) weight of the embedding of particular subjects.
+        looking: the attribute heads.
     """
 
     model: Any
     pictures: Any
     words: Any
-    heads: dict[str, tuple[torch.Tensor, torch.Tensor]]
-    names: dict[str, list[str]]
-    same: torch.Tensor
+    looking: Looking
 
     @staticmethod
     def load(folder: Path = FOLDER) -> Judge:
@@ -52,25 +49,35 @@ class Judge:
         from safetensors.torch import load_file
         from transformers import AutoTokenizer, CLIPImageProcessorPil, CLIPModel
 
-        about, tensors = json.loads((folder / "heads.json").read_text()), load_file(folder / "heads.safetensors")
-        tensors = {name: value.float() for name, value in tensors.items()}
-        heads = {attribute: (tensors[f"{attribute}.weight"], tensors[f"{attribute}.bias"]) for attribute in about["attributes"]}
+        from pipelines.playground.looking import Looking
+
+        looking = Looking(json.loads((folder / "heads.json").read_text())["attributes"])
+        looking.load_state_dict({name: value.float() for name, value in load_file(folder / "heads.safetensors").items()})
         model = CLIPModel.from_pretrained(folder, torch_dtype=torch.float32).eval()
         pictures, words = CLIPImageProcessorPil.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
-        return Judge(model, pictures, words, heads, about["attributes"], tensors[f"{about['embedding']}.weight"])
+        return Judge(model, pictures, words, looking.eval())
+
+    @property
+    def names(self) -> dict[str, list[str]]:
+        """Attribute -> the names it takes."""
+        return self.looking.names
 
     def attributes(self, frames: np.ndarray) -> dict[str, tuple[str, float]]:
         """Attribute -> (likeliest name, its probability) of frames (T, H, W, 3) uint8: logits are averaged over a few of them.
 
         All attributes are answered, also those that what is seen does not have, such as the shape of a person.
         """
-        few = frames[np.linspace(0, len(frames) - 1, min(FRAMES, len(frames))).round().astype(int)]
-        features = self.features(few)
-        told = {}
-        for attribute, (weight, bias) in self.heads.items():
-            shares = (features @ weight.T + bias).mean(0).softmax(0)
-            told[attribute] = (self.names[attribute][int(shares.argmax())], float(shares.max()))
-        return told
+        told = self.look(frames[np.linspace(0, len(frames) - 1, min(FRAMES, len(frames))).round().astype(int)])
+        shares = {attribute: told[attribute].mean(0).softmax(0) for attribute in self.names}
+        return {attribute: (self.names[attribute][int(share.argmax())], float(share.max())) for attribute, share in shares.items()}
+
+    def look(self, frames: np.ndarray) -> dict[str, torch.Tensor]:
+        """What `Looking` tells of frames (T, H, W, 3) uint8, BATCH frames at a time."""
+        import torch
+
+        with torch.no_grad():
+            parts = [self.looking(self.pixels(frames[at : at + BATCH])) for at in range(0, len(frames), BATCH)]
+        return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
     def similarity(self, frames: np.ndarray, caption: str) -> float:
         """Mean cosine, -1..1, between the embeddings of frames (T, H, W, 3) uint8 and of `caption` (CLIP score without its factor)."""
@@ -84,9 +91,11 @@ class Judge:
 
     def embed(self, frames: np.ndarray) -> np.ndarray:
         """(T, E) float32 unit vectors of frames (T, H, W, 3) uint8: near each other where one particular toy or person is seen."""
-        import torch.nn.functional as F
+        return self.look(frames)["same"].numpy()
 
-        return F.normalize(self.features(frames) @ self.same.T, dim=-1).numpy()
+    def pixels(self, frames: np.ndarray) -> torch.Tensor:
+        """(T, 3, S, S) normalised, of frames (T, H, W, 3) uint8."""
+        return self.pictures(list(frames), return_tensors="pt").pixel_values
 
     def features(self, frames: np.ndarray) -> torch.Tensor:
         """(T, W) pooled vision features of frames (T, H, W, 3) uint8, BATCH frames at a time."""
@@ -95,8 +104,7 @@ class Judge:
         parts = []
         with torch.no_grad():
             for at in range(0, len(frames), BATCH):
-                pixels = self.pictures(list(frames[at : at + BATCH]), return_tensors="pt").pixel_values
-                parts.append(self.model.vision_model(pixel_values=pixels).pooler_output)
+                parts.append(self.model.vision_model(pixel_values=self.pixels(frames[at : at + BATCH])).pooler_output)
         return torch.cat(parts)
 
 

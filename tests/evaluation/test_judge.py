@@ -13,10 +13,12 @@ from safetensors import safe_open
 from transformers import AutoProcessor, CLIPModel
 
 from pipelines.evaluation.judge import Judge, held_out_families, rows, verification
+from pipelines.playground.looking import Looking
 from pipelines.playground.render import render
 from pipelines.playground.scene import HELD_OUT_SEEDS, TRAIN_SEEDS, caption, sample_scene
-from pipelines.playground.train.judge import JudgeNet, classes, export_judge
+from pipelines.playground.train.judge import JudgeNet, export_judge
 from pipelines.playground.train.stills import WorldStills
+from pipelines.playground.train.targets import classes
 from pipelines.playground.train.tokenizer import new_tokenizer
 
 
@@ -26,7 +28,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     work = tmp_path_factory.mktemp("judge")
     torch.manual_seed(0)
     tokenizer, names = new_tokenizer(), classes(WorldStills(work, 1024))
-    export_judge(JudgeNet(tokenizer, names), tokenizer, names, work / "model")
+    export_judge(JudgeNet(tokenizer, names).clip, tokenizer, Looking(names), work / "model")
     return work / "model"
 
 
@@ -49,8 +51,8 @@ def test_heads_have_a_row_for_each_name(folder: Path) -> None:
     about = json.loads((folder / "heads.json").read_text())
     with safe_open(folder / "heads.safetensors", "pt") as file:
         for attribute, names in about["attributes"].items():
-            assert file.get_slice(f"{attribute}.weight").get_shape()[0] == len(set(names)) == len(names)
-            assert file.get_slice(f"{attribute}.bias").get_shape() == [len(names)]
+            assert file.get_slice(f"heads.{attribute}.weight").get_shape()[0] == len(set(names)) == len(names)
+            assert file.get_slice(f"heads.{attribute}.bias").get_shape() == [len(names)]
         assert file.get_slice("same.weight").get_dtype() == "BF16"
 
 

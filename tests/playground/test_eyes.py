@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,14 +10,18 @@ import pytest
 import torch
 from transformers import CLIPModel
 
+from pipelines.evaluation.judge import Judge
+from pipelines.playground.looking import NEAR, ROOM, look_near
 from pipelines.playground.scene import HELD_OUT_SEEDS, Person
 from pipelines.playground.train.augment import augment, cosines
 from pipelines.playground.train.curve import read_losses
-from pipelines.playground.train.judge import export_judge, sameness, train_judge
+from pipelines.playground.train.judge import export_judge, train_clip
+from pipelines.playground.train.looking import train_looking
 from pipelines.playground.train.prompts import attributes, phrase, right_prompt, wrong_prompt
 from pipelines.playground.train.run import Budget
 from pipelines.playground.train.segmenter import mask_logits, new_segmenter, train_segmenter, wanted
 from pipelines.playground.train.stills import CHUNK, FAMILY, SIDE, WorldStills, family, look
+from pipelines.playground.train.targets import classes, sameness
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +39,8 @@ def budget(steps: int) -> Budget:
 def judge(stills: WorldStills, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a judge after two steps."""
     folder = tmp_path_factory.mktemp("judge")
-    export_judge(*train_judge(stills, folder / "work", budget(2), "cpu", batch=8), folder / "model")
+    how = {"names": classes(stills), "folder": folder / "work", "budget": budget(2), "device": "cpu", "batch": 8}
+    export_judge(*train_clip(stills, **how), train_looking(stills, **how), folder / "model")
     return folder / "model"
 
 
@@ -125,21 +131,39 @@ class Interrupted(WorldStills):
         return super().picture(index, moment)
 
 
-def test_an_interrupted_judge_goes_on_to_the_same_losses(stills: WorldStills, tmp_path: Path) -> None:
-    train_judge(stills, tmp_path / "whole", budget(4), "cpu", batch=8)
+@pytest.mark.parametrize("train", [train_clip, train_looking])
+def test_an_interrupted_judge_goes_on_to_the_same_losses(train: Callable, stills: WorldStills, tmp_path: Path) -> None:
+    how, name = {"names": classes(stills), "budget": budget(4), "device": "cpu", "batch": 8}, train.__name__.removeprefix("train_")
+    train(stills, folder=tmp_path / "whole", **how)
     with pytest.raises(KeyboardInterrupt):
-        train_judge(Interrupted(stills, 20), tmp_path / "parts", budget(4), "cpu", batch=8)
-    assert set(read_losses(tmp_path / "parts")["judge"]) == {1, 2}
-    train_judge(stills, tmp_path / "parts", budget(4), "cpu", batch=8)
-    assert read_losses(tmp_path / "parts")["judge"] == pytest.approx(read_losses(tmp_path / "whole")["judge"], rel=1e-3)
+        train(Interrupted(stills, 20), folder=tmp_path / "parts", **how)
+    assert set(read_losses(tmp_path / "parts")[name]) == {1, 2}
+    train(stills, folder=tmp_path / "parts", **how)
+    assert read_losses(tmp_path / "parts")[name] == pytest.approx(read_losses(tmp_path / "whole")[name], rel=1e-3)
 
 
 def test_a_judge_can_go_on_from_a_finished_one(stills: WorldStills, judge: Path, tmp_path: Path) -> None:
     finished = CLIPModel.from_pretrained(judge, torch_dtype=torch.float32).state_dict()
-    started, _, _ = train_judge(stills, tmp_path / "on", budget(1), "cpu", batch=8, start=judge, seed=5)
-    fresh, _, _ = train_judge(stills, tmp_path / "anew", budget(1), "cpu", batch=8, seed=5)
-    assert all(torch.allclose(value, finished[name], atol=1e-2) for name, value in started.clip.state_dict().items())
-    assert not all(torch.allclose(value, finished[name], atol=1e-2) for name, value in fresh.clip.state_dict().items())
+    how = {"names": classes(stills), "budget": budget(1), "device": "cpu", "batch": 8, "seed": 5}
+    started, _ = train_clip(stills, folder=tmp_path / "on", start=judge, **how)
+    fresh, _ = train_clip(stills, folder=tmp_path / "anew", **how)
+    assert all(torch.allclose(value, finished[name], atol=1e-2) for name, value in started.state_dict().items())
+    assert not all(torch.allclose(value, finished[name], atol=1e-2) for name, value in fresh.state_dict().items())
+    looking, anew = (train_looking(stills, folder=tmp_path / str(start), start=start, **how) for start in (judge, None))
+    heads = Judge.load(judge).looking.state_dict()
+    weights = [name for name in heads if name.endswith("weight") and "heads" in name]
+    assert all(torch.allclose(looking.state_dict()[name], heads[name], atol=1e-2) for name in weights)
+    assert not all(torch.allclose(anew.state_dict()[name], heads[name], atol=1e-2) for name in weights)
+
+
+def test_the_view_from_near_shows_what_the_mask_covers() -> None:
+    """A square that takes a ninth of the picture, off its middle, fills the middle of the view."""
+    picture = torch.zeros(1, 1, SIDE, SIDE)
+    picture[..., 48:80, 16:48] = 1
+    view = look_near(picture, torch.nn.functional.avg_pool2d(picture, 2)[:, 0])
+    assert view.shape[-1] == NEAR and view[0, 0, NEAR // 2, NEAR // 2] == 1
+    assert abs(view.mean().item() - 1 / ROOM**2) < 0.02
+    assert view[0, 0, :4].max() == 0
 
 
 @torch.no_grad()

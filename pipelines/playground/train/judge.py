@@ -1,9 +1,10 @@
-"""Training of the playground's judge: a small CLIPModel with linear heads that name what a picture shows.
+"""Training of the playground's judge: attribute heads that look at the subject from near, and a small CLIPModel.
 
-Four losses share one vision tower: pictures and captions find each other (CLIP), linear heads name the attributes,
-pictures of one particular subject in different scenes lie together (supervised contrastive loss), and each patch draws its
-part of the subjects' masks. The last is a training aid, as are heads that name the subject from the patches it covers: a vision
-transformer learns faster when it is told where to look.
+In the CLIPModel, losses that are kept share the vision tower with aids that are not: pictures and captions find each other (CLIP);
+linear heads name the attributes, also from the patches that the subject covers; pictures of one particular subject lie together
+(supervised contrastive loss); and halfway up each patch draws its part of the subjects' masks. A vision transformer learns
+outlines late unless it is told early where they are. For the same reason many of the first pictures show their subjects
+large and on plain ground.
 """
 
 from __future__ import annotations
@@ -21,15 +22,20 @@ from torch import nn
 from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPProcessor, PreTrainedTokenizerFast
 
 from pipelines.models.registry import ROOT
-from pipelines.playground.scene import caption
+from pipelines.playground.looking import OF_THE_SCENE, Looking
 from pipelines.playground.train.augment import augment
 from pipelines.playground.train.export import write_recipe
+from pipelines.playground.train.looking import train_looking
 from pipelines.playground.train.optimise import MuonAndAdamW
 from pipelines.playground.train.run import Average, Budget, Run, descend, warm_then_cosine
 from pipelines.playground.train.stills import FAMILY, SCENES, SIDE, WorldStills
+from pipelines.playground.train.targets import Targets, classes, sameness
 from pipelines.playground.train.tokenizer import new_tokenizer
 
 OUT = ROOT / "assets" / "models" / "playground-judge"
+SHARES = {"looking": 0.5, "clip": 0.5}
+"""Of the budget."""
+
 PICTURES = 8
 """Pictures in one sample of a step."""
 
@@ -37,12 +43,6 @@ PATCH = 12
 WIDTH = 128
 EMBEDDING = 64
 PEAK = 4e-3
-NOT_SEEN = ("motion", "camera")
-"""Labels that a single picture cannot show."""
-
-OF_THE_SCENE = ("kind", "background", "effect")
-"""Labels that hold however many subjects there are; the others are of one subject and asked only where there is one."""
-
 STEPS = (((0, 1), (0, -1), (1, 0), (-1, 0)), ((1, 1), (1, -1), (-1, 1), (-1, -1)), ((0, 2), (0, -2), (2, 0), (-2, 0)))
 """Lower layers -> heads -> step (down, right) in patches to the neighbour that the head attends to at first."""
 
@@ -55,6 +55,13 @@ FEW_UNTIL = 0.75
 NEAR = (0.95, 0.35)
 """Share of pictures seen from near, at the beginning and at the end: an outline is learnt where it is large."""
 
+PLAIN = 0.7
+"""Share of pictures on plain ground at the beginning; it falls to none at PLAIN_UNTIL."""
+
+PLAIN_UNTIL = 0.5
+OUTLINES = 3
+"""Layer after which patches draw their part of the masks: the layers above read outlines, those below find them."""
+
 SHARPNESS = 1.1
 """Of that attention: about a quarter goes to the neighbour, most of the rest around it."""
 
@@ -62,8 +69,8 @@ WEIGHTS = {"words": 0.5, "attributes": 1.0, "same": 0.5, "near": 0.5, "where": 1
 """Of the losses; that of the attributes is a mean over them times their number's square root."""
 
 
-def configuration(tokenizer: PreTrainedTokenizerFast, layers: int = 5) -> CLIPConfig:
-    """About 1.3 million parameters; the text is read up to its end token, as in every CLIP."""
+def configuration(tokenizer: PreTrainedTokenizerFast, layers: int = 6) -> CLIPConfig:
+    """About 1.5 million parameters; the text is read up to its end token, as in every CLIP."""
     vision = {
         "hidden_size": WIDTH, "intermediate_size": 4 * WIDTH, "num_hidden_layers": layers, "num_attention_heads": 4,
         "image_size": SIDE, "patch_size": PATCH, "hidden_act": "gelu",
@@ -76,25 +83,15 @@ def configuration(tokenizer: PreTrainedTokenizerFast, layers: int = 5) -> CLIPCo
     return CLIPConfig(text_config=text, vision_config=vision, projection_dim=WIDTH)
 
 
-def classes(stills: WorldStills) -> dict[str, list[str]]:
-    """Attribute -> the names it takes in `stills`, in alphabetical order."""
-    names: dict[str, set[str]] = {}
-    for scene in stills.scenes:
-        for attribute, name in scene.labels().items():
-            if attribute not in NOT_SEEN:
-                names.setdefault(attribute, set()).add(name)
-    return {attribute: sorted(values) for attribute, values in names.items()}
-
-
 class JudgeNet(nn.Module):
-    """The CLIPModel with what is trained beside it.
+    """The CLIPModel with training aids beside it.
 
     Attributes:
         clip: the CLIPModel.
         heads: attribute -> linear layer on the pooled vision features, to logits of its names.
-        same: linear layer to the embedding of particular subjects.
-        near: training aid, heads on the features of the patches that the front subject covers.
-        where: training aid, patch features -> logits of the two subjects' masks within the patch.
+        same: linear layer to an embedding of particular subjects.
+        near: heads on the features of the patches that the front subject covers.
+        where: patch features -> logits of the two subjects' masks within the patch.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast, names: dict[str, list[str]]) -> None:
@@ -109,7 +106,8 @@ class JudgeNet(nn.Module):
         nn.init.constant_(self.clip.logit_scale, math.log(10))
 
     def forward(self, pixels: torch.Tensor, kept: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
-        """What the losses need of normalised pixels (B, 3, S, S): pooled (B, W), patches (B, N, W), unit vectors image and same.
+        """What the losses need of normalised pixels (B, 3, S, S): pooled (B, W), patches and outlines (B, N, W), unit vectors
+        image and same.
 
         `kept` (B, K) are the patches to look at, all if None: the work is in proportion to them.
         """
@@ -117,10 +115,13 @@ class JudgeNet(nn.Module):
         features = vision.embeddings(pixels)
         if kept is not None:
             features = torch.cat([features[:, :1], pick(features[:, 1:], kept)], 1)
-        seen = vision.encoder(inputs_embeds=vision.pre_layrnorm(features)).last_hidden_state
+        seen, outlines = vision.pre_layrnorm(features), None
+        for index, layer in enumerate(vision.encoder.layers, 1):
+            seen = layer(seen, attention_mask=None)
+            outlines = seen[:, 1:] if index == OUTLINES else outlines
         pooled = vision.post_layernorm(seen[:, 0])
         image, same = F.normalize(self.clip.visual_projection(pooled), dim=-1), F.normalize(self.same(pooled), dim=-1)
-        return {"pooled": pooled, "patches": seen[:, 1:], "image": image, "same": same}
+        return {"pooled": pooled, "patches": seen[:, 1:], "outlines": outlines, "image": image, "same": same}
 
     def words(self, tokens: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """(B, D) unit embeddings of tokenised captions."""
@@ -153,72 +154,38 @@ def turn(angles: torch.Tensor) -> torch.Tensor:
     return torch.cat([torch.cat([cos, sin], 1), torch.cat([-sin, cos], 1)])
 
 
-class Targets:
-    """Groups, labels and captions of stills by index.
-
-    Attributes:
-        groups: see `WorldStills`.
-        labels: attribute -> (count,) index of the name; -1 where there is none, or several subjects to ask of.
-        near: the same for the front subject, however many there are.
-    """
-
-    def __init__(self, stills: WorldStills, names: dict[str, list[str]]) -> None:
-        self.groups, self.scenes = torch.from_numpy(stills.groups), stills.scenes
-        told, alone = [scene.labels() for scene in stills.scenes], torch.tensor([len(scene.subjects) == 1 for scene in stills.scenes])
-        known = {
-            name: torch.tensor([places.index(labels[name]) if name in labels else -1 for labels in told]) for name, places in names.items()
-        }
-        self.labels = {name: places if name in OF_THE_SCENE else torch.where(alone, places, -1) for name, places in known.items()}
-        self.near = {name: places for name, places in known.items() if name not in OF_THE_SCENE}
-
-    def captions(self, draw: np.random.Generator, indices: np.ndarray) -> list[str]:
-        """One each, a third of them with words of motion, which the judge has to bear with."""
-        return [caption(self.scenes[index], moving=bool(draw.uniform() < 1 / 3)) for index in indices]
-
-
-def train_judge(
-    stills: WorldStills, folder: Path, budget: Budget, device: str, *, batch: int = 64, start: Path | None = None,
-    resume: bool = True, seed: int = 0,
-) -> tuple[JudgeNet, PreTrainedTokenizerFast, dict[str, list[str]]]:  # fmt: skip
-    """The judge with averaged weights, its tokenizer and its classes. `batch` pictures a step, whole families.
+def train_clip(
+    stills: WorldStills, names: dict[str, list[str]], folder: Path, budget: Budget, device: str, *, batch: int = 64,
+    start: Path | None = None, resume: bool = True, seed: int = 0,
+) -> tuple[CLIPModel, PreTrainedTokenizerFast]:  # fmt: skip
+    """The CLIPModel with averaged weights, and its tokenizer. `batch` pictures a step, whole families.
 
     `start` is the folder of a finished judge to go on from.
     """
     torch.manual_seed(seed)
-    tokenizer, names = new_tokenizer(), classes(stills)
+    tokenizer = new_tokenizer()
     targets, model = Targets(stills, names), JudgeNet(tokenizer, names).to(device)
     if start:
-        begin_with(model, start)
+        model.clip.load_state_dict(CLIPModel.from_pretrained(start, torch_dtype=torch.float32).state_dict())
     average = Average(model, decay=0.998)
     optimiser = MuonAndAdamW(in_two_parts(model), PEAK, weight_decay=0.02)
-    run = Run(folder, "judge", {"model": model, "average": average, "optimiser": optimiser}, budget, seed, resume)
+    run = Run(folder, "clip", {"model": model, "average": average, "optimiser": optimiser}, budget, seed, resume)
 
     def update(step: int, progress: float) -> float:
         optimiser.set_rate(warm_then_cosine(progress, step, peak=PEAK))
         draw = np.random.default_rng((seed, step))
         indices, pictures = stills.draw(draw, max(1, batch // FAMILY))
         values = augment(torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255, NEAR[0] + (NEAR[1] - NEAR[0]) * progress)
-        values = values.to(device)
+        plain = torch.rand(len(values)) < PLAIN * max(0.0, 1 - progress / PLAIN_UNTIL)
+        values = on_plain_ground(values, plain).to(device)
         tokens = tokenizer(targets.captions(draw, indices), padding=True, truncation=True, return_tensors="pt").to(device)
-        loss = total(losses(model, values, tokens, targets, torch.from_numpy(indices), device, progress < FEW_UNTIL))
+        parts = losses(model, values, tokens, targets, torch.from_numpy(indices), device, progress < FEW_UNTIL, plain.to(device))
+        loss = total(parts)
         return descend(loss, model, optimiser, average)
 
     run.loop(update)
     model.load_state_dict(average.weights)
-    return model.cpu().eval(), tokenizer, names
-
-
-def begin_with(model: JudgeNet, folder: Path) -> None:
-    """Take over the weights of the finished judge in `folder`; raises RuntimeError if words or classes differ."""
-    from safetensors.torch import load_file
-
-    model.clip.load_state_dict(CLIPModel.from_pretrained(folder, torch_dtype=torch.float32).state_dict())
-    heads = {
-        name if name.startswith("same.") else f"heads.{name}": value for name, value in load_file(folder / "heads.safetensors").items()
-    }
-    missing, unknown = model.load_state_dict(heads, strict=False)
-    if unknown or any(name.startswith(("heads.", "same.")) for name in missing):
-        raise RuntimeError(f"{folder} holds a judge of other classes")
+    return model.clip.cpu().eval(), tokenizer
 
 
 def in_two_parts(model: JudgeNet) -> nn.ModuleDict:
@@ -228,21 +195,38 @@ def in_two_parts(model: JudgeNet) -> nn.ModuleDict:
 
 
 def losses(
-    model: JudgeNet, values: torch.Tensor, tokens: Any, targets: Targets, indices: torch.Tensor, device: str, few: bool = False
-) -> dict[str, torch.Tensor]:
-    """Each loss of a batch of pictures with masks (B, 5, S, S) in 0..1; with `few` patches of each picture or all."""
+    model: JudgeNet, values: torch.Tensor, tokens: Any, targets: Targets, indices: torch.Tensor, device: str, few: bool = False,
+    plain: torch.Tensor | None = None,
+) -> dict[str, torch.Tensor]:  # fmt: skip
+    """Each loss of a batch of pictures with masks (B, 5, S, S) in 0..1.
+
+    Args:
+        few: with some patches of each picture, see `worth_seeing`, or all.
+        plain: (B,) bool, which are on plain ground: they are not asked for place and effect, nor for their captions.
+    """
+    plain = torch.zeros(len(values), dtype=torch.bool, device=device) if plain is None else plain
     masks = patches(values[:, 3:])
     kept = worth_seeing(masks) if few else None
     seen = model(values[:, :3] * 2 - 1, kept)
     masks = masks if kept is None else pick(masks, kept)
     labels, near = ({name: known[indices].to(device) for name, known in part.items()} for part in (targets.labels, targets.near))
+    labels |= {name: labels[name].masked_fill(plain, -1) for name in ("background", "effect") if name in labels}
+    spoken = model.words(tokens.input_ids, tokens.attention_mask)
     return {
-        "words": matching(seen["image"], model.words(tokens.input_ids, tokens.attention_mask), model.clip.logit_scale),
+        "words": matching(seen["image"][~plain], spoken[~plain], model.clip.logit_scale),
         "attributes": naming(model.heads, seen["pooled"], labels),
         "same": sameness(seen["same"], targets.groups[indices].to(device)),
         "near": naming(model.near, covered(seen["patches"], masks), near),
-        "where": F.binary_cross_entropy_with_logits(model.where(seen["patches"]), masks),
+        "where": F.binary_cross_entropy_with_logits(model.where(seen["outlines"]), masks),
     }
+
+
+def on_plain_ground(pictures: torch.Tensor, plain: torch.Tensor) -> torch.Tensor:
+    """(B, 5, S, S) pictures with masks; those of `plain` (B,) get a ground of one colour behind their subjects."""
+    ground = torch.rand(len(pictures), 3, 1, 1)
+    cover = pictures[:, 3:].sum(1, keepdim=True).clamp(max=1)
+    colours = torch.lerp(ground, pictures[:, :3], cover)
+    return torch.cat([torch.where(plain[:, None, None, None], colours, pictures[:, :3]), pictures[:, 3:]], 1)
 
 
 def worth_seeing(masks: torch.Tensor) -> torch.Tensor:
@@ -265,6 +249,8 @@ def total(parts: dict[str, torch.Tensor]) -> torch.Tensor:
 
 def matching(image: torch.Tensor, words: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
     """CLIP's symmetric cross-entropy of unit embeddings (B, D) (Radford et al. 2021, figure 3); the scale is at most 100."""
+    if not len(image):
+        return words.sum() * 0
     logits = image @ words.T * scale.clamp(max=math.log(100)).exp()
     right = torch.arange(len(image), device=image.device)
     return (F.cross_entropy(logits, right) + F.cross_entropy(logits.T, right)) / 2
@@ -274,17 +260,6 @@ def naming(heads: nn.ModuleDict, pooled: torch.Tensor, labels: dict[str, torch.T
     """Cross-entropy of each attribute over the pictures that have it, summed over attributes and divided by the root of their number."""
     each = [F.cross_entropy(head(pooled), labels[name], ignore_index=-1) for name, head in heads.items() if (labels[name] >= 0).any()]
     return torch.stack(each).sum() / len(each) ** 0.5 if each else pooled.sum() * 0
-
-
-def sameness(embeddings: torch.Tensor, groups: torch.Tensor, temperature: float = 0.1) -> torch.Tensor:
-    """Supervised contrastive loss (Khosla et al. 2020, eq. 2) of unit embeddings (B, E); pictures of group -1 only repel."""
-    itself = torch.eye(len(groups), dtype=torch.bool, device=groups.device)
-    alike = (groups[:, None] == groups) & (groups >= 0) & ~itself
-    log_share = (embeddings @ embeddings.T / temperature).masked_fill(itself, -math.inf).log_softmax(1)
-    anchors = alike.any(1)
-    if not anchors.any():
-        return embeddings.sum() * 0
-    return -(log_share.masked_fill(~alike, 0).sum(1)[anchors] / alike.sum(1)[anchors]).mean()
 
 
 def covered(features: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
@@ -305,25 +280,23 @@ def processor(tokenizer: PreTrainedTokenizerFast) -> CLIPProcessor:
     return CLIPProcessor(CLIPImageProcessor(size=size, do_center_crop=False, image_mean=half, image_std=half), tokenizer)
 
 
-def export_judge(model: JudgeNet, tokenizer: PreTrainedTokenizerFast, names: dict[str, list[str]], out: Path) -> None:
-    """Write the folder: a CLIPModel with its processor in bf16, heads.safetensors and heads.json beside it."""
+def export_judge(clip: CLIPModel, tokenizer: PreTrainedTokenizerFast, looking: Looking, out: Path) -> None:
+    """Write the folder: a CLIPModel with its processor in bf16; beside it the attribute heads, heads.safetensors and heads.json."""
     from safetensors.torch import save_file
 
-    model.clip.to(torch.bfloat16).save_pretrained(out)
+    clip.to(torch.bfloat16).save_pretrained(out)
     processor(tokenizer).save_pretrained(out)
-    tensors = {f"{name}.{part}": value for name, head in model.heads.items() for part, value in head.state_dict().items()}
-    tensors["same.weight"] = model.same.weight.detach()
-    save_file({name: value.to(torch.bfloat16).contiguous() for name, value in tensors.items()}, out / "heads.safetensors")
-    (out / "heads.json").write_text(json.dumps({"attributes": names, "embedding": "same"}, indent=2) + "\n")
+    save_file({name: value.to(torch.bfloat16).contiguous() for name, value in looking.state_dict().items()}, out / "heads.safetensors")
+    (out / "heads.json").write_text(json.dumps({"attributes": looking.names}, indent=2) + "\n")
 
 
 def main(flags: argparse.Namespace, device: str) -> None:
-    """`train judge`: PICTURES x --batch pictures a step."""
+    """`train judge`: PICTURES x --batch pictures a step; first the attribute heads, then the CLIPModel."""
     stills = WorldStills(flags.work / "world", flags.clips or SCENES)
     stills.render_missing()
-    budget, batch, out = Budget.of(flags), PICTURES * flags.batch, flags.out or OUT
-    trained = train_judge(
-        stills, flags.work / "judge", budget, device, batch=batch, start=flags.start, resume=flags.resume, seed=flags.seed
-    )
-    export_judge(*trained, out)
+    names, budget, out = classes(stills), Budget.of(flags), flags.out or OUT
+    how = {"batch": PICTURES * flags.batch, "start": flags.start, "resume": flags.resume, "seed": flags.seed}
+    looking = train_looking(stills, names, flags.work / "judge", budget.part(SHARES["looking"]), device, **how)
+    clip, tokenizer = train_clip(stills, names, flags.work / "judge", budget.part(SHARES["clip"]), device, **how)
+    export_judge(clip, tokenizer, looking, out)
     write_recipe(out, flags, device)
