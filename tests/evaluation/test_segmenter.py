@@ -10,11 +10,13 @@ import torch
 from transformers import AutoProcessor, CLIPModel, CLIPSegForImageSegmentation
 
 from pipelines.evaluation.segmenter import Segmenter, centroids, overlap, rows
+from pipelines.playground.looking import Looking
 from pipelines.playground.render import render
 from pipelines.playground.scene import HELD_OUT_SEEDS, sample_scene
-from pipelines.playground.train.judge import JudgeNet, classes, export_judge
+from pipelines.playground.train.judge import JudgeNet, export_judge
 from pipelines.playground.train.segmenter import export_segmenter, new_segmenter
 from pipelines.playground.train.stills import WorldStills
+from pipelines.playground.train.targets import classes
 from pipelines.playground.train.tokenizer import new_tokenizer
 
 
@@ -24,7 +26,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     work = tmp_path_factory.mktemp("segmenter")
     torch.manual_seed(0)
     tokenizer, names = new_tokenizer(), classes(WorldStills(work, 256))
-    export_judge(JudgeNet(tokenizer, names), tokenizer, names, work / "judge")
+    export_judge(JudgeNet(tokenizer, names).clip, tokenizer, Looking(names), work / "judge")
     model = new_segmenter(CLIPModel.from_pretrained(work / "judge", torch_dtype=torch.float32))
     export_segmenter(model, work / "judge", work / "model")
     return work / "model"
