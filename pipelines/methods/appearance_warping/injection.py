@@ -50,6 +50,12 @@ class Seen:
     cycle: Tensor
     mask: Tensor
 
+    def cpu(self) -> Seen:
+        """The same in main memory."""
+        found = self.matches
+        matches = Matches(found.grid, found.to_reference.cpu(), found.to_generated.cpu(), found.score.cpu())
+        return Seen(matches, *(part.cpu() for part in (self.attention, self.foreground, self.cycle, self.mask)))
+
 
 class Injection:
     """Call `before` and `after` around each denoising step; made by `injecting`."""
