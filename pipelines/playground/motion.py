@@ -9,7 +9,7 @@ import numpy as np
 from pipelines.playground.scene import Scene
 from pipelines.playground.subjects import Toy
 
-REACH = 0.52
+REACH = 0.42
 """Half the length of a path, as a fraction of half the frame size."""
 
 

@@ -25,7 +25,7 @@ from pipelines.playground.vocabulary import (
 
 __all__ = ["Person", "Scene", "Subject", "Toy", "caption", "instance", "kind_of", "sample_scene", "still"]
 
-WORLD = 3
+WORLD = 4
 """Version of the world: what a seed shows changes with it, and with it every cache of renderings."""
 
 TRAIN_SEEDS = range(1_000_000)
@@ -110,7 +110,7 @@ def sample_scene(seed: int, kind: str | None = None) -> Scene:
 def instance(seed: int) -> Toy:
     """The particular toy of `seed`, at rest: shape, colour and pattern drawn uniformly, and a marking of its own."""
     draw = np.random.default_rng((75, seed))
-    return Toy(_pick(draw, EMBLEM_PLACE), _pick(draw, COLOURS), _pick(draw, PATTERNS), "still", 0.44, emblem=seed)
+    return Toy(_pick(draw, EMBLEM_PLACE), _pick(draw, COLOURS), _pick(draw, PATTERNS), "still", 0.52, emblem=seed)
 
 
 def _pick(draw: np.random.Generator, names: Collection[str]) -> str:
@@ -127,13 +127,13 @@ def _within(draw: np.random.Generator, low: float, high: float) -> float:
 
 def _toy(draw: np.random.Generator, held_out: bool) -> tuple[Subject, ...]:
     toy = Toy(_pick(draw, SHAPES), _pick(draw, COLOURS), _pick(draw, PATTERNS), _pick(draw, MOTIONS))
-    return (replace(toy, size=_within(draw, 0.32, 0.46), **_pose(draw, toy.motion)),)
+    return (replace(toy, size=_within(draw, 0.44, 0.58), **_pose(draw, toy.motion)),)
 
 
 def _instance(draw: np.random.Generator, held_out: bool) -> tuple[Subject, ...]:
     toy = instance(_seed(draw, HELD_OUT_INSTANCES if held_out else TRAIN_INSTANCES))
     motion = _pick(draw, MOTIONS)
-    return (replace(toy, motion=motion, size=_within(draw, 0.42, 0.54), **_pose(draw, motion)),)
+    return (replace(toy, motion=motion, size=_within(draw, 0.5, 0.62), **_pose(draw, motion)),)
 
 
 def _pose(draw: np.random.Generator, motion: str) -> dict:
@@ -153,7 +153,7 @@ def _two_toys(draw: np.random.Generator, held_out: bool) -> tuple[Subject, ...]:
             colour=str(colours[index]),
             pattern=_pick(draw, PATTERNS),
             motion=_pick(draw, MOTIONS),
-            size=_within(draw, 0.27, 0.36),
+            size=_within(draw, 0.32, 0.4),
             place=(_within(draw, 0.4, 0.5) * float(sign), _within(draw, -0.3, 0.2)),
             phase=_within(draw, 0, 1),
             reach=reach,

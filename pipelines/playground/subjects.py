@@ -11,7 +11,7 @@ class Toy:
 
     Attributes:
         shape, colour, pattern, motion: names from `vocabulary`.
-        size: radius as a fraction of half the frame height, about 0.25..0.5.
+        size: radius as a fraction of half the frame height, about 0.3..0.6.
         place: (x, y) of the path's centre, fractions of half the frame size, y up.
         phase: start of periodic motions, 0..1.
         emblem: seed of the marking that makes it a particular toy, see `emblem.py`; None without one. No caption mentions it.
