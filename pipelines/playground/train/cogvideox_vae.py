@@ -139,7 +139,7 @@ def train_vae(
     torch.manual_seed(seed)
     vae = (AutoencoderKLCogVideoX.from_pretrained(start, torch_dtype=torch.float32) if start else new_vae()).to(device)
     rate = math.sqrt(batch / 2)
-    clips = Phase("clips", 3e-4 * rate, partial(_mixed, sets, batch))
+    clips = Phase("clips", 1.2e-4 * rate, partial(_mixed, sets, batch))
     if not start:
         frames = Phase("frames", 1.5e-3 * rate, lambda draw, step: _stills(sets, draw, 6 * batch))
         with quick(vae):

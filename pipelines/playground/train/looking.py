@@ -17,6 +17,9 @@ from pipelines.playground.train.stills import FAMILY, WorldStills
 from pipelines.playground.train.targets import Targets, sameness
 
 PEAK = 1.5e-3
+GOING_ON = 0.5
+"""Share of that rate for heads that have been trained before."""
+
 LED_UNTIL = 0.3
 """Share of the training in which it is led to the subject; later it looks where it finds it itself."""
 
@@ -46,10 +49,10 @@ def train_looking(
     run = Run(folder, "looking", {"model": model, "average": average, "optimiser": optimiser}, budget, seed, resume)
 
     def update(step: int, progress: float) -> float:
-        optimiser.set_rate(warm_then_cosine(progress, step, peak=PEAK))
+        optimiser.set_rate(warm_then_cosine(progress, step, peak=PEAK * (GOING_ON if start else 1)))
         indices, pictures = stills.draw(np.random.default_rng((seed, step)), max(1, batch // FAMILY))
         values = augment(torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255, near=0.25).to(device)
-        parts = losses(model, values, targets, torch.from_numpy(indices), progress < LED_UNTIL)
+        parts = losses(model, values, targets, torch.from_numpy(indices), progress < LED_UNTIL and not start)
         return descend(sum(WEIGHTS[name] * loss for name, loss in parts.items()), model, optimiser, average, limit=5.0)
 
     run.loop(update)
