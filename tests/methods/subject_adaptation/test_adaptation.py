@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from pipelines.errors import UserError
 from pipelines.events import Preview, Progress
@@ -63,7 +64,8 @@ def test_stopped_and_gone_on_with_is_the_same_as_not_stopped(backbone, subject, 
     first, second = (read_subject(tmp_path / name) for name in ("whole", "parts"))
     assert first == second and first.steps == 4 and len(first.losses) == 4
     assert torch.equal(read_token(tmp_path / "whole", subject), read_token(tmp_path / "parts", subject))
-    assert (tmp_path / "whole" / ADAPTER).read_bytes() == (tmp_path / "parts" / ADAPTER).read_bytes()
+    adapters = [load_file(tmp_path / name / ADAPTER) for name in ("whole", "parts")]
+    assert all(torch.equal(value, adapters[1][name]) for name, value in adapters[0].items())
     curves = [event.array for event in whole if isinstance(event, Preview)]
     assert [len(curve) for curve in curves] == [1, 2, 3, 4]
     last = [event for event in whole if isinstance(event, Progress)][-1]
@@ -105,8 +107,6 @@ def test_more_steps_go_on_where_the_training_ended(backbone, subject, pictures, 
 
 
 def test_the_query_is_left_alone_unless_asked_for(backbone, subject, pictures, tmp_path: Path) -> None:
-    from safetensors.torch import load_file
-
     list(adapt(backbone, subject, pictures, tmp_path / "kvo", PLAN))
     list(adapt(backbone, subject.model_copy(update={"adapts": ("query", "key", "value", "output")}), pictures, tmp_path / "qkvo", PLAN))
     assert not any(".to_q." in name for name in load_file(tmp_path / "kvo" / ADAPTER))
