@@ -156,7 +156,8 @@ def test_the_target_is_the_velocity_of_the_schedulers() -> None:
     latents, noise, timesteps = torch.randn(4, 16, 3, 4, 4), torch.randn(4, 16, 3, 4, 4), torch.tensor([0, 300, 700, 999])
     velocity = other.get_velocity(latents, noise, timesteps)
     answer = velocity + torch.randn_like(velocity)
-    losses = [velocity_loss(lambda *_, v=v: v, scheduler, latents, noise, timesteps, None, None) for v in (velocity, answer)]
+    nowhere = torch.zeros(4, 1, 3, 4, 4)
+    losses = [velocity_loss(lambda *_, v=v: v, scheduler, latents, nowhere, noise, timesteps, None, None) for v in (velocity, answer)]
     assert losses[0] < 1e-6
     signal = scheduler.alphas_cumprod[timesteps].float().view(-1, 1, 1, 1, 1)
     x0 = signal.sqrt() * scheduler.add_noise(latents, noise, timesteps) - (1 - signal).sqrt() * answer
