@@ -13,9 +13,6 @@ from pipelines.evaluation.faces import FOLDER, PACKS, Faces, Pairs, best_thresho
 from pipelines.playground.render import Rendering, render
 from pipelines.playground.scene import HELD_OUT_IDENTITIES, HELD_OUT_SEEDS, sample_scene
 
-trained = all(any((FOLDER.parent / name).glob("*.onnx")) for name in PACKS)
-needs_packs = pytest.mark.skipif(not trained, reason="no face packs have been trained yet")
-
 
 @pytest.fixture(autouse=True)
 def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,7 +37,6 @@ def people() -> list[Rendering]:
     return [render(scene, 2, side, side) for scene, side in zip(scenes, (64, 96) * 4, strict=True)]
 
 
-@needs_packs
 @pytest.mark.parametrize("name", PACKS)
 def test_insightface_loads_the_folder_as_it_is(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from insightface.app import FaceAnalysis
@@ -58,7 +54,6 @@ def test_without_a_pack_there_is_a_sentence_and_no_download(tmp_path: Path) -> N
         open_faces(tmp_path / "buffalo_l")
 
 
-@needs_packs
 @pytest.mark.parametrize("size", [(128, 128), (160, 160), (320, 320), (640, 640)])
 def test_faces_are_found_whatever_the_size_of_detection(size: tuple[int, int], people: list[Rendering]) -> None:
     faces = Faces(open_faces(size=size))
@@ -78,14 +73,12 @@ def overlap(first: np.ndarray, second: np.ndarray) -> float:
     return inside / (np.prod(first[2:] - first[:2]) + np.prod(second[2:] - second[:2]) - inside)
 
 
-@needs_packs
 def test_clips_with_and_without_a_face(packs: list[Faces], people: list[Rendering]) -> None:
     assert all(packs[0].found(person.frames) for person in people)
     toys = [render(sample_scene(seed, "toy"), 1).frames for seed in HELD_OUT_SEEDS[:8]]
     assert not any(packs[0].found(clip) for clip in toys)
 
 
-@needs_packs
 def test_several_faces_in_a_grid_are_all_found(packs: list[Faces], people: list[Rendering]) -> None:
     small = [person.frames[0] for person in people if person.frames.shape[1] == 96][:4]
     grid = np.concatenate([np.concatenate(small[:2], 1), np.concatenate(small[2:], 1)])
@@ -93,7 +86,6 @@ def test_several_faces_in_a_grid_are_all_found(packs: list[Faces], people: list[
     assert len(analysis.get(np.ascontiguousarray(grid[..., ::-1]))) == 4
 
 
-@needs_packs
 def test_the_packs_embed_in_their_own_ways_and_agree_on_who_is_who(packs: list[Faces]) -> None:
     pairs = Pairs.render(8)
     first, second = (faces.embed(pairs.first) for faces in packs)

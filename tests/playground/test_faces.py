@@ -166,7 +166,6 @@ def test_crops_are_those_of_insightface(pictures: FacePictures, monkeypatch: pyt
     assert np.abs(ours.astype(int) - theirs.astype(int)).mean() < 0.5
 
 
-@pytest.mark.skipif(not (place("playground-faces") / DETECTOR).exists(), reason="no detector has been trained yet")
 def test_recognisers_are_shown_faces_as_the_detector_sees_them(pictures: FacePictures) -> None:
     """Key points move a little, as far as the detector errs, and only those of people."""
     seen = copy.deepcopy(pictures)
