@@ -1,4 +1,4 @@
-"""The judge: a small CLIP with linear heads that names what pictures of the world show, and how good it is at that."""
+"""The judge: a small CLIP, and heads that name what pictures of the world show, and how good it is at that."""
 
 from __future__ import annotations
 

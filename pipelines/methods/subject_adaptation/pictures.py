@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,11 +83,6 @@ def fit(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
     """(height, width, 3) uint8: the largest middle part of that shape, resized."""
     fitted = ImageOps.fit(Image.fromarray(pixels), (width, height), Image.Resampling.LANCZOS)
     return np.asarray(fitted)
-
-
-def digest(pixels: np.ndarray) -> str:
-    """A name that two pictures share only if they are equal."""
-    return hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()
 
 
 def _eight_bit_rgb(image: Image.Image) -> np.ndarray:

@@ -11,6 +11,8 @@ import math
 import torch
 import torch.nn.functional as F
 
+from pipelines.playground.looking import centres
+
 
 def augment(pictures: torch.Tensor, near: float = 0.5) -> torch.Tensor:
     """(B, C, S, S) float 0..1 -> the same: geometry for all channels, everything else for the first three (RGB); `near`: see `zoom`."""
@@ -41,13 +43,6 @@ def zoom(pictures: torch.Tensor, near: float = 0.5, most: float = 0.12, nearest:
     theta[:, :, 2] = torch.where(nearer, around, shift)
     grid = F.affine_grid(theta, list(pictures.shape), align_corners=False)
     return F.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
-
-
-def centres(masks: torch.Tensor) -> torch.Tensor:
-    """(B, 2) centre (x, y) of masks (B, S, S), -1..1; 0 for an empty one."""
-    axis = (torch.arange(masks.shape[-1]) + 0.5) * 2 / masks.shape[-1] - 1
-    mass = masks.sum((1, 2)) + 1e-6
-    return torch.stack([(masks.sum(1) * axis).sum(1) / mass, (masks.sum(2) * axis).sum(1) / mass], 1)
 
 
 def blur(colours: torch.Tensor, widest: float = 1.6) -> torch.Tensor:

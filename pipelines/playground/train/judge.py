@@ -25,7 +25,7 @@ from pipelines.models.registry import ROOT
 from pipelines.playground.looking import OF_THE_SCENE, Looking
 from pipelines.playground.train.augment import augment
 from pipelines.playground.train.export import write_recipe
-from pipelines.playground.train.looking import train_looking
+from pipelines.playground.train.looking import naming, train_looking
 from pipelines.playground.train.optimise import MuonAndAdamW
 from pipelines.playground.train.run import Average, Budget, Run, descend, warm_then_cosine
 from pipelines.playground.train.stills import FAMILY, SCENES, SIDE, WorldStills
@@ -214,9 +214,9 @@ def losses(
     spoken = model.words(tokens.input_ids, tokens.attention_mask)
     return {
         "words": matching(seen["image"][~plain], spoken[~plain], model.clip.logit_scale),
-        "attributes": naming(model.heads, seen["pooled"], labels),
+        "attributes": naming(told_by(model.heads, seen["pooled"]), labels),
         "same": sameness(seen["same"], targets.groups[indices].to(device)),
-        "near": naming(model.near, covered(seen["patches"], masks), near),
+        "near": naming(told_by(model.near, covered(seen["patches"], masks)), near),
         "where": F.binary_cross_entropy_with_logits(model.where(seen["outlines"]), masks),
     }
 
@@ -256,10 +256,9 @@ def matching(image: torch.Tensor, words: torch.Tensor, scale: torch.Tensor) -> t
     return (F.cross_entropy(logits, right) + F.cross_entropy(logits.T, right)) / 2
 
 
-def naming(heads: nn.ModuleDict, pooled: torch.Tensor, labels: dict[str, torch.Tensor]) -> torch.Tensor:
-    """Cross-entropy of each attribute over the pictures that have it, summed over attributes and divided by the root of their number."""
-    each = [F.cross_entropy(head(pooled), labels[name], ignore_index=-1) for name, head in heads.items() if (labels[name] >= 0).any()]
-    return torch.stack(each).sum() / len(each) ** 0.5 if each else pooled.sum() * 0
+def told_by(heads: nn.ModuleDict, features: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Attribute -> logits (B, N) of features (B, W)."""
+    return {name: head(features) for name, head in heads.items()}
 
 
 def covered(features: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
