@@ -103,8 +103,8 @@ def confident(logits: Tensor) -> Tensor:
     return mask * (mask > 0.5)
 
 
-def look_near(pictures: Tensor, where: Tensor, loose: float = 0.0) -> Tensor:
-    """(B, C, NEAR, NEAR) square views of pictures (B, C, S, S) around masks (B, M, M) 0..1; `loose` moves and scales them at random."""
+def look_near(pictures: Tensor, where: Tensor, loose: float = 0.0, side: int = NEAR) -> Tensor:
+    """(B, C, side, side) square views of pictures (B, C, S, S) around masks (B, M, M) 0..1; `loose` moves and scales them at random."""
     half = (ROOM * where.mean((1, 2)).sqrt()).clamp(CLOSEST, 1.0)
     middle = centres(where)
     if loose:
@@ -113,7 +113,7 @@ def look_near(pictures: Tensor, where: Tensor, loose: float = 0.0) -> Tensor:
     theta = torch.zeros(len(pictures), 2, 3, device=pictures.device)
     theta[:, 0, 0] = theta[:, 1, 1] = half
     theta[:, :, 2] = middle
-    grid = F.affine_grid(theta, [*pictures.shape[:2], NEAR, NEAR], align_corners=False)
+    grid = F.affine_grid(theta, [*pictures.shape[:2], side, side], align_corners=False)
     return F.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
 
 

@@ -29,7 +29,9 @@ from pipelines.playground.train.cogvideox import (
 from pipelines.playground.train.cogvideox_vae import gather_in_newest_tap, new_vae, quick, train_vae
 from pipelines.playground.train.curve import read_losses
 from pipelines.playground.train.export import export, write_recipe
+from pipelines.playground.train.latents import Batch
 from pipelines.playground.train.run import Budget
+from pipelines.playground.train.teller import Teller
 from pipelines.playground.train.tokenizer import MAX_TOKENS, new_tokenizer
 
 PROMPT, NEGATIVE = "a red ball bounces on a beach", ""
@@ -156,8 +158,9 @@ def test_the_target_is_the_velocity_of_the_schedulers() -> None:
     latents, noise, timesteps = torch.randn(4, 16, 3, 4, 4), torch.randn(4, 16, 3, 4, 4), torch.tensor([0, 300, 700, 999])
     velocity = other.get_velocity(latents, noise, timesteps)
     answer = velocity + torch.randn_like(velocity)
-    nowhere = torch.zeros(4, 1, 3, 4, 4)
-    losses = [velocity_loss(lambda *_, v=v: v, scheduler, latents, nowhere, noise, timesteps, None, None) for v in (velocity, answer)]
+    silent = Batch(latents, torch.zeros(4, 1, 3, 4, 4), [], {"shape": torch.full((4,), -1)})
+    teller = Teller(16, {"shape": ["ball", "star"]})
+    losses = [velocity_loss(lambda *_, v=v: v, scheduler, teller, silent, noise, timesteps, None, None) for v in (velocity, answer)]
     assert losses[0] < 1e-6
     signal = scheduler.alphas_cumprod[timesteps].float().view(-1, 1, 1, 1, 1)
     x0 = signal.sqrt() * scheduler.add_noise(latents, noise, timesteps) - (1 - signal).sqrt() * answer

@@ -14,9 +14,10 @@ from transformers import T5Config, T5EncoderModel
 
 from pipelines.playground.train.clips import WorldClips, open_sets
 from pipelines.playground.train.cogvideox_vae import quick
-from pipelines.playground.train.latents import Encode, LatentWorld, fingerprint, is_single, near_subjects
+from pipelines.playground.train.latents import Batch, Encode, LatentWorld, fingerprint, is_single, near_subjects
 from pipelines.playground.train.optimise import MuonAndAdamW
 from pipelines.playground.train.run import Average, Budget, Run, descend, warm_then_cosine
+from pipelines.playground.train.teller import SHARE, WEIGHT, Teller, train_teller
 from pipelines.playground.train.tokenizer import MAX_TOKENS, load_text_encoder, new_tokenizer
 
 TEXT_DIM = 128
@@ -93,17 +94,21 @@ def new_scheduler() -> CogVideoXDDIMScheduler:
 
 
 def velocity_loss(
-    model: TextAndVideo, scheduler: CogVideoXDDIMScheduler, latents: Tensor, covers: Tensor, noise: Tensor, timesteps: Tensor,
-    ids: Tensor, rotary: tuple[Tensor, Tensor],
+    model: TextAndVideo, scheduler: CogVideoXDDIMScheduler, teller: Teller, batch: Batch, noise: Tensor, timesteps: Tensor, ids: Tensor,
+    rotary: tuple[Tensor, Tensor],
 ) -> Tensor:  # fmt: skip
     """Mean square error of v = sqrt(a) noise - sqrt(1-a) x0 at x = sqrt(a) x0 + sqrt(1-a) noise (Salimans and Ho 2022, section 4).
 
-    `covers`: see `near_subjects`.
-
-    Equal to CogVideoX's loss on x0 with the weight 1 / (1-a).
+    Equal to CogVideoX's loss on x0 with the weight 1 / (1-a). It counts subjects more (`near_subjects`) and asks the teller
+    about the estimate of x0, sqrt(a) x - sqrt(1-a) v.
     """
-    prediction = model(scheduler.add_noise(latents, noise, timesteps), timesteps, ids, rotary)
-    return near_subjects((prediction.float() - scheduler.get_velocity(latents, noise, timesteps)).pow(2), covers)
+    noisy = scheduler.add_noise(batch.latents, noise, timesteps)
+    velocity = model(noisy, timesteps, ids, rotary).float()
+    error = near_subjects((velocity - scheduler.get_velocity(batch.latents, noise, timesteps)).pow(2), batch.covers)
+    share = scheduler.alphas_cumprod.float().to(noisy.device)[timesteps]
+    signal, disturbance = share.sqrt(), (1 - share).sqrt()
+    estimate = signal.view(-1, 1, 1, 1, 1) * noisy - disturbance.view(-1, 1, 1, 1, 1) * velocity
+    return error + WEIGHT * teller.disagreement(estimate, batch.covers, disturbance / (signal + disturbance), batch.labels)
 
 
 def draw_timesteps(count: int, levels: int = 1000) -> Tensor:
@@ -147,6 +152,8 @@ def train_cogvideox(
     torch.manual_seed(seed)
     vae = AutoencoderKLCogVideoX.from_pretrained(vae_folder, torch_dtype=torch.float32).eval().to(device)
     world = LatentWorld(sets, encoder_of(vae, device), folder / f"latents-{fingerprint(vae)}", stills)
+    teller = train_teller(world, folder, budget, device, resume=resume, seed=seed)
+    torch.manual_seed(seed)
     tokenizer = new_tokenizer()
     model = TextAndVideo(len(tokenizer))
     if start:
@@ -154,19 +161,19 @@ def train_cogvideox(
     model.to(device)
     pipeline = assemble(model, tokenizer, vae)
     average, optimiser = Average(model, decay=0.998), MuonAndAdamW(model, PEAK)
-    run = Run(folder, "cogvideox", {"model": model, "average": average, "optimiser": optimiser}, budget, seed, resume)
+    run = Run(folder, "cogvideox", {"model": model, "average": average, "optimiser": optimiser}, budget.part(1 - SHARE), seed, resume)
     if compiled:
         for block in model.transformer.transformer_blocks:
             block.compile(dynamic=False)
 
     def update(step: int, progress: float) -> float:
         optimiser.set_rate(warm_then_cosine(progress, step, peak=PEAK, warm_steps=100))
-        latents, covers, words = world.batch(seed, step, batch, is_single(step, progress if stills else 1))
-        ids = tokenizer(words, padding="max_length", max_length=MAX_TOKENS, truncation=True, return_tensors="pt").input_ids
-        drawn = (latents, covers, torch.randn(latents.shape), draw_timesteps(len(latents)), ids)
-        latents, *others = (part.to(device) for part in drawn)
+        drawn = world.batch(seed, step, batch, is_single(step, progress if stills else 1)).to(device)
+        ids = tokenizer(drawn.words, padding="max_length", max_length=MAX_TOKENS, truncation=True, return_tensors="pt").input_ids
+        noise, timesteps = torch.randn(drawn.latents.shape), draw_timesteps(len(drawn.latents))
+        parts = (part.to(device) for part in (noise, timesteps, ids))
         with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
-            loss = velocity_loss(model, pipeline.scheduler, latents, *others, rotary_of(pipeline, latents))
+            loss = velocity_loss(model, pipeline.scheduler, teller, drawn, *parts, rotary_of(pipeline, drawn.latents))
         return descend(loss, model, optimiser, average)
 
     run.loop(update)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from pipelines.playground.scene import caption, sample_scene
+from pipelines.playground.subjects import looks
 from pipelines.playground.train.clips import CHUNK, WorldClips
 from pipelines.playground.train.vae import to_tensor
 
@@ -46,10 +48,18 @@ class LatentSet:
         self.pixels = clips.shape[1] * clips.shape[2]
         self.covers = np.stack([cover(clips.covers(index), self.latents.shape[2:]) for index in range(len(clips))])
         scenes = [sample_scene(clips.seed(index)) for index in range(len(clips))]
+        self.looks = [looks(scene.subjects[0]) if len(scene.subjects) == 1 else {} for scene in scenes]
         self.captions = {moving: [caption(scene, moving=moving) for scene in scenes] for moving in (True, False)}
 
     def __len__(self) -> int:
         return len(self.latents)
+
+    def told(self, chosen: np.ndarray, names: Mapping[str, list[str]]) -> dict[str, torch.Tensor]:
+        """Attribute -> (B,) index in `names` of how the subjects of clips `chosen` look; -1 without it, and where there are several."""
+        return {
+            name: torch.tensor([values.index(self.looks[int(i)][name]) if name in self.looks[int(i)] else -1 for i in chosen])
+            for name, values in names.items()
+        }
 
     @staticmethod
     def _chunk(clips: WorldClips, encode: Encode, folder: Path, index: int, batch: int) -> np.ndarray:
@@ -62,6 +72,21 @@ class LatentSet:
             os.replace(partial, file)
             print(f"encoding {folder.name}: {(index + 1) * CHUNK}/{len(clips)} clips", flush=True)
         return np.load(file)
+
+
+class Batch(NamedTuple):
+    """What a step is about: latents (B, C, T', H', W'), how far subjects cover them (B, 1, T', H', W') 0..1, captions, and what
+    `LatentSet.told` says of their subjects: nothing where the caption is empty."""
+
+    latents: torch.Tensor
+    covers: torch.Tensor
+    words: list[str]
+    labels: dict[str, torch.Tensor]
+
+    def to(self, device: str) -> Batch:
+        """The same on another device."""
+        labels = {name: places.to(device) for name, places in self.labels.items()}
+        return Batch(self.latents.to(device), self.covers.to(device), self.words, labels)
 
 
 class LatentWorld:
@@ -77,12 +102,10 @@ class LatentWorld:
     def __init__(self, sets: Sequence[WorldClips], encode: Encode, cache: Path, stills: Sequence[WorldClips] = (), batch: int = 8) -> None:
         self.clips = [LatentSet(clips, encode, cache, batch) for clips in sets]
         self.stills = [LatentSet(clips, encode, cache, batch) for clips in stills] or self.clips
+        self.names = names_of([look for part in self.clips for look in part.looks])
 
-    def batch(self, seed: int, step: int, size: int, single: bool) -> tuple[torch.Tensor, torch.Tensor, list[str]]:
-        """(B, C, T', H', W') latents, (B, 1, T', H', W') how far subjects cover them, 0..1, and captions, one in ten empty.
-
-        `single` gives single frames, so many that the work stays that of clips.
-        """
+    def batch(self, seed: int, step: int, size: int, single: bool) -> Batch:
+        """A batch of clips, one in ten without a caption. `single` gives single frames, so many that the work stays that of clips."""
         draw, sets = np.random.default_rng((seed, step)), self.stills if single else self.clips
         weights = np.array([len(part) for part in sets], float)
         part = sets[int(draw.choice(len(sets), p=weights / weights.sum()))]
@@ -94,7 +117,18 @@ class LatentWorld:
             torch.from_numpy(part.latents[chosen].astype(np.float32)),
             torch.from_numpy(part.covers[chosen].astype(np.float32)),
         )
-        return latents[:, :, frames], covers[:, :, frames], words
+        silent = torch.tensor([not line for line in words])
+        labels = {name: places.masked_fill(silent, -1) for name, places in part.told(chosen, self.names).items()}
+        return Batch(latents[:, :, frames], covers[:, :, frames], words, labels)
+
+
+def names_of(looks: Sequence[Mapping[str, str]]) -> dict[str, list[str]]:
+    """Attribute -> the names it takes, in alphabetical order."""
+    names: dict[str, set[str]] = {}
+    for look in looks:
+        for attribute, name in look.items():
+            names.setdefault(attribute, set()).add(name)
+    return {attribute: sorted(values) for attribute, values in names.items()}
 
 
 def cover(masks: np.ndarray, cells: Sequence[int]) -> np.ndarray:

@@ -36,7 +36,7 @@ class Budget:
 
     def part(self, share: float) -> Budget:
         """A share of it, for one of several phases."""
-        return replace(self, minutes=self.minutes * share, steps=round(self.steps * share) if self.steps else None)
+        return replace(self, minutes=self.minutes * share, steps=max(1, round(self.steps * share)) if self.steps else None)
 
     def progress(self, step: int, seconds: float) -> float:
         """Share done, 0..1."""

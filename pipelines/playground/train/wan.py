@@ -13,9 +13,10 @@ from torch import nn
 from transformers import UMT5Config, UMT5EncoderModel
 
 from pipelines.playground.train.clips import WorldClips, open_sets
-from pipelines.playground.train.latents import Encode, LatentWorld, fingerprint, is_single, near_subjects
+from pipelines.playground.train.latents import Batch, Encode, LatentWorld, fingerprint, is_single, near_subjects
 from pipelines.playground.train.optimise import MuonAndAdamW
 from pipelines.playground.train.run import Average, Budget, Run, descend, warm_then_cosine
+from pipelines.playground.train.teller import SHARE, WEIGHT, Teller, train_teller
 from pipelines.playground.train.tokenizer import MAX_TOKENS, load_text_encoder, new_tokenizer
 
 TEXT_DIM = 128
@@ -64,14 +65,17 @@ class TextAndVideo(nn.Module):
 
 
 def flow_loss(
-    model: TextAndVideo, latents: torch.Tensor, covers: torch.Tensor, noise: torch.Tensor, sigma: torch.Tensor, ids: torch.Tensor,
-    mask: torch.Tensor,
-) -> torch.Tensor:  # fmt: skip
-    """Flow-matching loss: x = (1 - sigma) x0 + sigma noise, target noise - x0; sigma (B,) in 0..1, covers: see `near_subjects`."""
+    model: TextAndVideo, teller: Teller, batch: Batch, noise: torch.Tensor, sigma: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor
+) -> torch.Tensor:
+    """Flow-matching loss: x = (1 - sigma) x0 + sigma noise, target noise - x0; sigma (B,) in 0..1.
+
+    It counts subjects more (`near_subjects`) and asks the teller about the estimate of x0.
+    """
     level = sigma.view(-1, 1, 1, 1, 1)
-    noisy = (1 - level) * latents + level * noise
-    prediction = model.transformer(noisy, sigma * 1000, model.encode(ids, mask), return_dict=False)[0]
-    return near_subjects((prediction.float() - (noise - latents)).pow(2), covers)
+    noisy = (1 - level) * batch.latents + level * noise
+    velocity = model.transformer(noisy, sigma * 1000, model.encode(ids, mask), return_dict=False)[0].float()
+    error = near_subjects((velocity - (noise - batch.latents)).pow(2), batch.covers)
+    return error + WEIGHT * teller.disagreement(noisy - level * velocity, batch.covers, sigma, batch.labels)
 
 
 def draw_levels(count: int) -> torch.Tensor:
@@ -106,24 +110,26 @@ def train_wan(
     torch.manual_seed(seed)
     vae = AutoencoderKLWan.from_pretrained(vae_folder, torch_dtype=torch.float32).eval().to(device)
     world = LatentWorld(sets, encoder_of(vae, device), folder / f"latents-{fingerprint(vae)}", stills)
+    teller = train_teller(world, folder, budget, device, resume=resume, seed=seed)
+    torch.manual_seed(seed)
     tokenizer = new_tokenizer()
     model = TextAndVideo(len(tokenizer))
     if start:
         model.load_trained(start, tokenizer)
     model.to(device)
     average, optimiser = Average(model, decay=0.998), MuonAndAdamW(model, PEAK)
-    run = Run(folder, "wan", {"model": model, "average": average, "optimiser": optimiser}, budget, seed, resume)
+    run = Run(folder, "wan", {"model": model, "average": average, "optimiser": optimiser}, budget.part(1 - SHARE), seed, resume)
     if compiled:
         model.transformer.compile_repeated_blocks(dynamic=False)
 
     def update(step: int, progress: float) -> float:
         optimiser.set_rate(warm_then_cosine(progress, step, peak=PEAK, warm_steps=100))
-        latents, covers, words = world.batch(seed, step, batch, is_single(step, progress if stills else 1))
-        tokens = tokenizer(words, padding="max_length", max_length=MAX_TOKENS, truncation=True, return_tensors="pt")
-        noise, sigma = torch.randn(latents.shape), draw_levels(len(latents))
-        parts = (part.to(device) for part in (latents, covers, noise, sigma, tokens.input_ids, tokens.attention_mask))
+        drawn = world.batch(seed, step, batch, is_single(step, progress if stills else 1))
+        tokens = tokenizer(drawn.words, padding="max_length", max_length=MAX_TOKENS, truncation=True, return_tensors="pt")
+        noise, sigma = torch.randn(drawn.latents.shape), draw_levels(len(drawn.latents))
+        parts = (part.to(device) for part in (noise, sigma, tokens.input_ids, tokens.attention_mask))
         with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
-            loss = flow_loss(model, *parts)
+            loss = flow_loss(model, teller, drawn.to(device), *parts)
         return descend(loss, model, optimiser, average)
 
     run.loop(update)
