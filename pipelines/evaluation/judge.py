@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipelines.evaluation.rows import Row
+from pipelines.evaluation.verification import verification
 from pipelines.models.registry import ROOT
 
 if TYPE_CHECKING:
@@ -162,23 +163,3 @@ def _verification_rows(judge: Judge, families: Sequence[list[Scene]], clips: Seq
 
 def _differ(first: dict[str, object], second: dict[str, object]) -> bool:
     return any(first[name] != second[name] for name in first if name != "emblem")
-
-
-def verification(same: Sequence[float], different: Sequence[float]) -> list[bool]:
-    """For each pair, whether a threshold on its similarity tells it right.
-
-    Two folds: every second pair is judged by the threshold that is best for the others.
-    """
-    scores, truth = np.array([*same, *different]), np.array([True] * len(same) + [False] * len(different))
-    fold = np.array([index % 2 for index in (*range(len(same)), *range(len(different)))])
-    right = np.empty(len(scores), bool)
-    for part in (0, 1):
-        here, other = fold == part, fold != part
-        right[here] = (scores[here] >= _best_threshold(scores[other], truth[other])) == truth[here]
-    return right.tolist()
-
-
-def _best_threshold(scores: np.ndarray, truth: np.ndarray) -> float:
-    candidates = np.sort(scores)
-    middles = np.concatenate([[-1.0], (candidates[1:] + candidates[:-1]) / 2])
-    return float(max(middles, key=lambda middle: ((scores >= middle) == truth).sum()))

@@ -1,4 +1,4 @@
-"""The face packs that come with the project, as insightface loads them; and the measure of verification."""
+"""The face packs that come with the project, as insightface loads them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pipelines.errors import NotAvailable
-from pipelines.evaluation.faces import FOLDER, PACKS, Faces, Pairs, best_threshold, open_faces, verification
+from pipelines.evaluation.faces import FOLDER, PACKS, Faces, Pairs, open_faces
 from pipelines.playground.render import Rendering, render
 from pipelines.playground.scene import HELD_OUT_IDENTITIES, HELD_OUT_SEEDS, sample_scene
 
@@ -106,15 +106,3 @@ def test_pairs_are_of_held_out_people_and_lookalikes_are_others() -> None:
     many = [identity(HELD_OUT_IDENTITIES[index]) for index in range(6)]
     assert len(set(many)) == 6
     assert all(not np.array_equal(a, b) for a, b in zip(pairs.first, pairs.second, strict=True))
-
-
-def test_verification_counts_pairs_told_right() -> None:
-    same, different = np.linspace(0.6, 0.9, 50), np.linspace(-0.2, 0.4, 50)
-    assert all(verification(same, different))
-    right = verification([*same[:-1], np.nan], [*different[:-1], 0.95])
-    assert right.count(False) == 2 and not right[49] and not right[99]
-
-
-def test_the_best_threshold_lies_between() -> None:
-    scores, truth = np.array([0.1, 0.8, 0.3, 0.6, np.nan]), np.array([False, True, False, True, True])
-    assert best_threshold(scores, truth) == pytest.approx(0.45)
