@@ -55,10 +55,15 @@ def setting(
 
 
 class Request(BaseModel):
-    """What a panel collects. Subclasses set `method` and add fields; making one registers it by that name."""
+    """What a panel collects. Subclasses set `method` and add fields; making one registers it by that name.
+
+    Attributes:
+        method: what people call it; `package` is where below `pipelines.methods` it lives.
+    """
 
     model_config = ConfigDict(extra="allow", allow_inf_nan=False)
     method: ClassVar[str] = ""
+    package: ClassVar[str] = ""
     version: ClassVar[int] = 1
     kinds: ClassVar[dict[str, type[Request]]] = {}
 

@@ -11,9 +11,7 @@ import logging
 import tempfile
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
-from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -22,12 +20,17 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from pipelines.errors import UserError
+from pipelines.methods import planner
+from pipelines.methods.generate.request import GenerateRequest
 from pipelines.models.registry import ModelEntry, entries, entry
-from pipelines.requests import Request, VideoRequest
+from pipelines.requests import VideoRequest
 from pipelines.video import read_request
 from studio.visitors import owner_of
 
 MAX_BODY = 256 * 1024  # a request is text; far more than any prompt
+SERVED: tuple[type[VideoRequest], ...] = (GenerateRequest,)
+"""What visitors may ask for: the methods that have a panel."""
+
 MAX_CLIP = 256 * 1024 * 1024
 log = logging.getLogger("likeness.studio")
 
@@ -56,7 +59,7 @@ class Api:
     async def submit(self, web: WebRequest) -> dict[str, Any]:
         request = _read(await _body(web))
         _listed(request.model)
-        _planner(request).check(request)
+        planner(request).check(request)
         return {"id": await run_in_threadpool(self.jobs.submit, owner_of(web), request)}
 
     async def act(self, web: WebRequest) -> dict[str, Any]:
@@ -96,9 +99,9 @@ class Api:
         model = self.model(one)
         try:
             request = _read(body)
-            planner = _planner(request)
-            plan = planner.plan(request, one)
-            return asdict(planner.estimate(plan.request, one, model["on_disk"])) | {"notes": plan.notes, "model": model}
+            method = planner(request)
+            plan = method.plan(request, one)
+            return asdict(method.estimate(plan.request, one, model["on_disk"])) | {"notes": plan.notes, "model": model}
         except UserError as error:
             return {"error": str(error), "model": model}
 
@@ -115,6 +118,8 @@ class Api:
                 file.write(piece)
             file.flush()
             request = await run_in_threadpool(read_request, Path(file.name))
+        if not isinstance(request, SERVED):
+            raise UserError(f"This clip was made with {request.method}, which has no tab here yet.")
         return {"method": request.method, "settings": request.model_dump(mode="json"), "notes": _snapped(request)}
 
 
@@ -156,7 +161,7 @@ async def _body(web: WebRequest) -> dict[str, Any]:
 
 
 def _read(body: dict[str, Any]) -> VideoRequest:
-    kind = Request.kinds.get(str(body.get("method")))
+    kind = {kind.method: kind for kind in SERVED}.get(str(body.get("method")))
     settings = body.get("settings")
     if kind is None or not isinstance(settings, dict):
         raise UserError("The page asked for something this studio does not have; reload it.")
@@ -173,11 +178,6 @@ def _listed(name: str) -> ModelEntry:
 def _snapped(request: VideoRequest) -> tuple[str, ...]:
     """What the form cannot take over as it is; nothing for a model that this studio does not have."""
     try:
-        return _planner(request).plan(request, _listed(request.model)).notes
+        return planner(request).plan(request, _listed(request.model)).notes
     except UserError as error:
         return (str(error),)
-
-
-def _planner(request: VideoRequest) -> ModuleType:
-    """The light half of a method: check, plan, estimate."""
-    return import_module(f"pipelines.methods.{request.method.replace('-', '_')}.plan")

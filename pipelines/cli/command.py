@@ -33,10 +33,11 @@ class Command:
 
 
 def all_commands() -> list[Command]:
-    """Every method, then the `COMMAND` of each module in `pipelines.cli.commands`."""
+    """Every method, then the `COMMAND` of each module in `pipelines.cli.commands`, which may be a method's own."""
     from pipelines.cli import commands
     from pipelines.cli.method import method_command
     from pipelines.methods import REQUESTS
 
-    modules = (import_module(f"{commands.__name__}.{module.name}") for module in pkgutil.iter_modules(commands.__path__))
-    return [method_command(kind) for kind in REQUESTS.values()] + [module.COMMAND for module in modules]
+    own = [import_module(f"{commands.__name__}.{module.name}").COMMAND for module in pkgutil.iter_modules(commands.__path__)]
+    taken = {command.name for command in own}
+    return [method_command(kind) for name, kind in REQUESTS.items() if name not in taken] + own

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from importlib import import_module
-from importlib.util import find_spec
 
 from pipelines.cli.report import human_bytes, human_seconds
-from pipelines.errors import UserError
+from pipelines.methods import planner
 from pipelines.models.registry import entry
 from pipelines.models.store import ModelStore
 from pipelines.requests import Request
@@ -16,10 +14,7 @@ from pipelines.requests import Request
 
 def show_estimate(request: Request, store: ModelStore, as_json: bool) -> int:
     """Print the snapped request's notes and its time, memory and download. Raises UserError for what cannot be run."""
-    name = f"pipelines.methods.{request.method.replace('-', '_')}.plan"
-    if find_spec(name) is None:
-        raise UserError(f"There is no estimate for {request.method}: run it without --estimate.")
-    planning = import_module(name)
+    planning = planner(request)
     model = entry(request.model)
     planning.check(request)
     planned = planning.plan(request, model)

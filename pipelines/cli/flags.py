@@ -39,7 +39,8 @@ def _help(name: str, row: dict[str, Any]) -> str:
     if name in MODEL_DEFAULTS:
         facts.append("default: the model's")
     elif row.get("default") not in (None, ""):
-        facts.append(f"default {row['default']}")
+        default = row["default"]
+        facts.append(f"default {default:.4g}" if isinstance(default, float) else f"default {default}")
     text = f"{row['label']}. {row['help']}" if row["help"] else f"{row['label']}."
     return (text + (f" [{'; '.join(facts)}]" if facts else "")).replace("%", "%%")
 

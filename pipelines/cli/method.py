@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from pipelines.requests import Request
 
 if TYPE_CHECKING:
     from pipelines.cli.report import Report
-    from pipelines.events import Result
+    from pipelines.events import Event, Result
 
 
 def method_command(kind: type[Request]) -> Command:
@@ -26,9 +27,14 @@ def method_command(kind: type[Request]) -> Command:
 
 
 def _add_arguments(kind: type[Request], parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--request", metavar="FILE", help="start from the settings in a JSON file or a clip made here; flags win")
     parser.add_argument("--out", metavar="FILE", help=f"the clip: .mp4, .gif or .png, or a folder [default: {kind.method}-SEED.mp4 here]")
     parser.add_argument("--overwrite", action="store_true", help="replace the file of --out if it exists")
+    add_running(parser, kind)
+
+
+def add_running(parser: argparse.ArgumentParser, kind: type[Request]) -> None:
+    """What every method has: where settings come from, what is shown, the machine, and the settings themselves."""
+    parser.add_argument("--request", metavar="FILE", help="start from the settings in a JSON file or a clip made here; flags win")
     parser.add_argument("--previews", metavar="FOLDER", help="save every preview there, as png or npz")
     parser.add_argument("--json", action="store_true", help="print every event as a line of JSON on stdout")
     parser.add_argument("--estimate", action="store_true", help="only say how long it would take, and what memory and download")
@@ -52,7 +58,11 @@ def add_home(parser: argparse.ArgumentParser) -> None:
 
 def _run(kind: type[Request], arguments: argparse.Namespace) -> int:
     name_of = check_out(arguments.out, arguments.overwrite, kind.method)
-    request = read_settings(arguments, kind)
+    return run_request(read_settings(arguments, kind), arguments, lambda result, report: _write_clip(result, report, name_of))
+
+
+def run_request(request: Request, arguments: argparse.Namespace, finish: Callable[[Result, Report], None]) -> int:
+    """Run `request`, or estimate it, as the flags of `add_running` say; `finish` is given the result and tells of it."""
     from pipelines.backbones import open_store
     from pipelines.cli.estimate import show_estimate
     from pipelines.cli.report import Report
@@ -63,33 +73,30 @@ def _run(kind: type[Request], arguments: argparse.Namespace) -> int:
     report = Report(arguments.json, Path(arguments.previews) if arguments.previews else None, arguments.quiet)
     store = open_store(arguments.home, arguments.device, arguments.placement)
     try:
-        events = run(request, store)
-        _follow(events, report, name_of)
+        _follow(run(request, store), report, finish)
     finally:
         report.end()
     return 0
 
 
-def _follow(events, report: Report, name_of: Callable[[int], Path]) -> None:
+def _follow(events: Iterator[Event], report: Report, finish: Callable[[Result, Report], None]) -> None:
     """Show events until the end; closing the iterator, whatever happens, is what cancels the method."""
     from pipelines.events import Result
 
-    try:
+    with closing(events):
         for event in events:
             if isinstance(event, Result):
-                _finish(event, report, name_of)
+                for note in event.notes:
+                    report.say(f"note: {note}")
+                finish(event, report)
             else:
                 report.show(event)
-    finally:
-        events.close()
 
 
-def _finish(result: Result, report: Report, name_of: Callable[[int], Path]) -> None:
+def _write_clip(result: Result, report: Report, name_of: Callable[[int], Path]) -> None:
     """Write the clip and say where it is."""
     from pipelines.video import write_clip
 
-    for note in result.notes:
-        report.say(f"note: {note}")
     if result.frames is None:
         report.show(result)
         return

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING
 
+from pipelines.files import ANYWHERE, Files
+from pipelines.methods.appearance_warping.request import PersonaliseRequest
 from pipelines.methods.generate.request import GenerateRequest
+from pipelines.methods.subject_adaptation.request import AdaptRequest
 
 if TYPE_CHECKING:
     from pipelines.events import Event
     from pipelines.models.store import ModelStore
     from pipelines.requests import Request
 
-REQUESTS = {kind.method: kind for kind in (GenerateRequest,)}
+REQUESTS = {kind.method: kind for kind in (GenerateRequest, AdaptRequest, PersonaliseRequest)}
 
 
-def run(request: Request, store: ModelStore) -> Iterator[Event]:
-    """Run whichever method `request` belongs to. Closing the iterator cancels it."""
-    return import_module(f"pipelines.methods.{request.method.replace('-', '_')}.run").run(request, store)
+def run(request: Request, store: ModelStore, files: Files = ANYWHERE) -> Iterator[Event]:
+    """Run whichever method `request` belongs to, its files found by `files`. Closing the iterator cancels it."""
+    return import_module(f"pipelines.methods.{request.package}.run").run(request, store, files)
+
+
+def planner(request: Request) -> ModuleType:
+    """The light half of a method: check, plan, estimate."""
+    return import_module(f"pipelines.methods.{request.package}.plan")

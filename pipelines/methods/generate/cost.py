@@ -60,10 +60,15 @@ def operations(request: VideoRequest, entry: ModelEntry, shape: Shape) -> tuple[
 
 
 def seconds(request: VideoRequest, entry: ModelEntry, shape: Shape) -> float:
-    """Time for denoising and decoding, at the speed measured for this model, else at a typical one."""
+    """Time for denoising and decoding."""
+    return sum(operations(request, entry, shape)) / speed(entry)
+
+
+def speed(entry: ModelEntry) -> float:
+    """Operations per second as measured for this model, else typical ones."""
     card = has_card()
     typical = CARD_SPEED if card else CORE_SPEED * (os.cpu_count() or 1)
-    return sum(operations(request, entry, shape)) / _measured.get((entry.name, card), typical)
+    return _measured.get((entry.name, card), typical)
 
 
 def learn_speed(request: VideoRequest, entry: ModelEntry, taken: float, card: bool) -> None:
@@ -74,11 +79,15 @@ def learn_speed(request: VideoRequest, entry: ModelEntry, taken: float, card: bo
 def memory(request: VideoRequest, entry: ModelEntry, shape: Shape) -> int:
     """Peak bytes: all weights (bfloat16 on a card, else float32), activations of one block, and the decoder's widest layer."""
     weights = _weights(entry) * (2 if has_card() else 4)
+    decoder = request.width * request.height * min(request.frames, 8) * shape.base * 4 * 4
+    return int(RUNTIME_BYTES + weights + max(activations(request, entry, shape), decoder))
+
+
+def activations(request: VideoRequest, entry: ModelEntry, shape: Shape) -> int:
+    """Bytes of one block's activations."""
     tokens = _tokens(request, entry, shape) * (2 if request.guidance > 1 else 1)
     width = shape.depth_width**0.5 * 8  # roughly: real widths are 40 to 70 times the depth
-    activations = tokens * width * 4 * 12
-    decoder = request.width * request.height * min(request.frames, 8) * shape.base * 4 * 4
-    return int(RUNTIME_BYTES + weights + max(activations, decoder))
+    return int(tokens * width * 4 * 12)
 
 
 def has_card() -> bool:

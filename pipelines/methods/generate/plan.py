@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from pipelines.errors import UserError
 from pipelines.methods.generate import cost
 from pipelines.models.registry import ModelEntry
-from pipelines.requests import VideoRequest
+from pipelines.requests import Request, VideoRequest
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Plan:
         notes: one sentence for each thing that was changed or will have no effect.
     """
 
-    request: VideoRequest
+    request: Any
     notes: tuple[str, ...] = ()
 
 
@@ -40,15 +41,19 @@ def check(request: VideoRequest) -> None:
 
 def plan(request: VideoRequest, entry: ModelEntry) -> Plan:
     """Snap sides and frame count to the nearest that `entry` can draw, with a note for each change."""
-    snapped = {
-        "width": snap_side(request.width, entry),
-        "height": snap_side(request.height, entry),
-        "frames": snap_frames(request.frames, entry),
-    }
-    notes = [_note(name, getattr(request, name), value, entry) for name, value in snapped.items() if value != getattr(request, name)]
+    sides = {"width": snap_side(request.width, entry), "height": snap_side(request.height, entry)}
+    planned = snapped(request, entry, sides | {"frames": snap_frames(request.frames, entry)})
     if request.guidance <= 1 and request.negative_prompt.strip():
-        notes.append("The negative prompt has no effect, because guidance is switched off at 1.")
-    return Plan(request.model_copy(update=snapped), tuple(notes))
+        return replace(planned, notes=(*planned.notes, "The negative prompt has no effect, because guidance is switched off at 1."))
+    return planned
+
+
+def snapped(request: Request, entry: ModelEntry, values: dict[str, int]) -> Plan:
+    """`request` with these values, and a note for each that was another."""
+    changed = {name: value for name, value in values.items() if value != getattr(request, name)}
+    return Plan(
+        request.model_copy(update=values), tuple(_note(name, getattr(request, name), value, entry) for name, value in changed.items())
+    )
 
 
 def snap_side(pixels: int, entry: ModelEntry) -> int:

@@ -7,3 +7,4 @@ class GenerateRequest(VideoRequest):
     """A sentence in, a clip out."""
 
     method = "generate"
+    package = "generate"

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pipelines.events import Event, Preview, Progress, Result
+from pipelines.files import ANYWHERE, Files
 from pipelines.methods.generate import cost
 from pipelines.methods.generate.plan import check, plan
 from pipelines.methods.generate.request import GenerateRequest
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 STEPS_OF_DECODING = 2  # assumed length of a decoding that was never measured
 
 
-def run(request: GenerateRequest, store: ModelStore) -> Iterator[Event]:
-    """Generate the clip of `request`; closing the iterator cancels within a step.
+def run(request: GenerateRequest, store: ModelStore, files: Files = ANYWHERE) -> Iterator[Event]:
+    """Generate the clip of `request`, which names no files; closing the iterator cancels within a step.
 
     Yields Progress, per step a Preview "denoised" (the estimate of x0 at latent size) and Progress with seconds_left, and last a
     Result whose request has the real seed and sizes. Raises UserError in one sentence.
