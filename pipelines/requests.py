@@ -59,11 +59,13 @@ class Request(BaseModel):
 
     Attributes:
         method: what people call it; `package` is where below `pipelines.methods` it lives.
+        by_model: fields whose default is the model's (`ModelEntry.defaults`).
     """
 
     model_config = ConfigDict(extra="allow", allow_inf_nan=False)
     method: ClassVar[str] = ""
     package: ClassVar[str] = ""
+    by_model: ClassVar[tuple[str, ...]] = ("width", "height", "frames", "fps", "steps", "guidance")
     version: ClassVar[int] = 1
     kinds: ClassVar[dict[str, type[Request]]] = {}
 

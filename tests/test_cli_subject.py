@@ -95,5 +95,13 @@ def test_an_estimate_does_nothing(capsys, pictures, tmp_path) -> None:
     assert code == 0 and out.startswith("about ") and not (tmp_path / "subjects").exists()
 
 
+def test_steps_are_the_presets_and_sizes_the_models(capsys, pictures) -> None:
+    asked = ("adapt", "--images", pictures, "--name", "rex", "--class-word", "ball", "--estimate", "--json")
+    code, out, _ = call(capsys, *asked)
+    request = json.loads(out)["request"]["request"]
+    assert code == 0 and request["steps"] == 0 and (request["width"], request["height"]) == (64, 64)
+    assert json.loads(call(capsys, *asked, "--preset", "paper")[1])["seconds"] > 0
+
+
 def test_hidden_files_are_no_pictures(pictures) -> None:
     assert [file.name for file in pictures_of(pictures)] == ["0.jpg", "1.jpg"]

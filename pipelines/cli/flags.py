@@ -19,7 +19,7 @@ def add_settings(parser: argparse.ArgumentParser, kind: type[Request]) -> None:
     """One flag for each setting of `kind`, with its label, help, unit, limits and default."""
     groups = {False: parser.add_argument_group("settings"), True: parser.add_argument_group("advanced settings")}
     for name, row in kind.settings().items():
-        options: dict[str, Any] = {"dest": GIVEN + name, "default": argparse.SUPPRESS, "help": _help(name, row)}
+        options: dict[str, Any] = {"dest": GIVEN + name, "default": argparse.SUPPRESS, "help": _help(row, name in kind.by_model)}
         if row.get("type") == "boolean":
             options["action"] = argparse.BooleanOptionalAction
         else:
@@ -27,7 +27,7 @@ def add_settings(parser: argparse.ArgumentParser, kind: type[Request]) -> None:
         groups[bool(row["advanced"])].add_argument(f"--{name.replace('_', '-')}", **options)
 
 
-def _help(name: str, row: dict[str, Any]) -> str:
+def _help(row: dict[str, Any], by_model: bool) -> str:
     """ "Label. Help [unit; 16 to 2048; default 64]", with argparse's own mark escaped."""
     facts = [row["unit"]] if row["unit"] else []
     if row["choices"]:
@@ -36,16 +36,13 @@ def _help(name: str, row: dict[str, Any]) -> str:
         facts.append(f"{row['minimum']:g} to {row['maximum']:g}" if row["maximum"] < 10**6 else f"{row['minimum']:g} or more")
     if "maxLength" in row:
         facts.append(f"at most {row['maxLength']} characters")
-    if name in MODEL_DEFAULTS:
+    if by_model:
         facts.append("default: the model's")
     elif row.get("default") not in (None, ""):
         default = row["default"]
         facts.append(f"default {default:.4g}" if isinstance(default, float) else f"default {default}")
     text = f"{row['label']}. {row['help']}" if row["help"] else f"{row['label']}."
     return (text + (f" [{'; '.join(facts)}]" if facts else "")).replace("%", "%%")
-
-
-MODEL_DEFAULTS = frozenset(entry("playground-wan").defaults())
 
 
 def read_settings(arguments: argparse.Namespace, kind: type[Request]) -> Request:
@@ -67,7 +64,7 @@ def _model_defaults(given: dict[str, Any], kind: type[Request]) -> dict[str, Any
     if "model" not in kind.model_fields:
         return {}
     model = entry(str(given.get("model", kind.model_fields["model"].default)))
-    return {name: value for name, value in model.defaults().items() if name in kind.model_fields}
+    return {name: value for name, value in model.defaults().items() if name in kind.model_fields and name in kind.by_model}
 
 
 def _parsed(name: str, value: Any, kind: type[Request]) -> Any:

@@ -50,6 +50,7 @@ class AdaptRequest(Request):
 
     method = "adapt"
     package = "subject_adaptation"
+    by_model = ("width", "height")
     images: tuple[str, ...] = Field((), max_length=64)
     folder: str = Field("", max_length=400)
 
