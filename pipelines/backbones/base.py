@@ -28,6 +28,7 @@ from pipelines.backbones import latent_rgb
 from pipelines.backbones.latent_rgb import LatentRGB
 from pipelines.backbones.layout import AttentionBlock, TokenLayout
 from pipelines.backbones.loading import load_pipeline
+from pipelines.backbones.processors import Attend
 from pipelines.backbones.schedule import Schedule
 
 REMEMBERED_PROMPTS = 32
@@ -215,6 +216,10 @@ class Backbone(ABC):
     @abstractmethod
     def rotate(self, features: Tensor, latents: Tensor) -> Tensor:
         """RoPE as the blocks apply it to queries and keys: features (B, N, heads * d) -> the same shape, rotated copies."""
+
+    @abstractmethod
+    def processor(self, attend: Attend) -> Any:
+        """A processor for the blocks' own attention that is the family's, with `attend` where the attention itself is."""
 
     def compile(self, **options: Any) -> None:
         """Compile block by block, so that all blocks share one graph and attention edits made later still count.

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from pipelines.backbones.base import Backbone
 from pipelines.backbones.layout import AttentionBlock, TokenLayout, attention_block
+from pipelines.backbones.processors import Attend, OpenCogVideoX
 from pipelines.backbones.schedule import DPMSchedule, Schedule
 from pipelines.errors import NotAvailable
 
@@ -97,3 +98,6 @@ class CogVideoXBackbone(Backbone):
         heads = video.unflatten(2, (layout.heads, -1)).transpose(1, 2)  # (B, H, N, d)
         turned = apply_rotary_emb(heads, rotary).transpose(1, 2).flatten(2)
         return torch.cat([text, turned], dim=1)
+
+    def processor(self, attend: Attend) -> OpenCogVideoX:
+        return OpenCogVideoX(attend)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from pipelines.backbones.base import Backbone
 from pipelines.backbones.layout import AttentionBlock, TokenLayout, attention_block
+from pipelines.backbones.processors import Attend, OpenWan, rotate_pairs
 from pipelines.errors import NotAvailable
 
 MAX_TEXT = 512
@@ -83,13 +84,12 @@ class WanBackbone(Backbone):
         return TokenLayout(0, frames, height, width, self.transformer.config.num_attention_heads, self.text_length)
 
     def rotate(self, features: Tensor, latents: Tensor) -> Tensor:
-        """RoPE of WanAttnProcessor: neighbouring channels are pairs, angles (1, N, 1, d) with every value twice."""
-        cosine, sine = self.transformer.rope(latents)
-        pairs = features.unflatten(2, (self.transformer.config.num_attention_heads, -1))  # (B, N, H, d)
-        even, odd = pairs.unflatten(-1, (-1, 2)).unbind(-1)
-        cosine, sine = cosine[..., 0::2], sine[..., 1::2]
-        turned = torch.stack([even * cosine - odd * sine, even * sine + odd * cosine], dim=-1)
-        return turned.flatten(3).flatten(2).type_as(features)
+        """RoPE of WanAttnProcessor."""
+        heads = features.unflatten(2, (self.transformer.config.num_attention_heads, -1))  # (B, N, H, d)
+        return rotate_pairs(heads, *self.transformer.rope(latents)).flatten(2)
+
+    def processor(self, attend: Attend) -> OpenWan:
+        return OpenWan(attend)
 
 
 def _mend_scale(pipeline: WanPipeline) -> None:

@@ -15,7 +15,7 @@ from pipelines.attention.correspondence import flow, positions, warp
 from pipelines.attention.maps import find_tokens
 from pipelines.attention.windows import Window, layer_window, step_window
 from pipelines.events import Event, Preview, Progress
-from pipelines.methods.appearance_warping.injection import Seen, Trust, injecting
+from pipelines.methods.appearance_warping.injection import How, Seen, Trust, injecting
 from pipelines.methods.appearance_warping.reference import Descriptor, Reference, Wanted, record_reference, reference_clip
 from pipelines.methods.subject_adaptation.pictures import fit
 from pipelines.methods.subject_adaptation.subject import Subject
@@ -31,6 +31,7 @@ class Fine:
 
     Attributes:
         inject: off: the adapted model alone.
+        how: values warped, or one of the ways it is compared with.
         trust: the masks.
         descriptor, matching: which features are matched, of which layer.
         values: layers whose values are warped.
@@ -39,6 +40,7 @@ class Fine:
     """
 
     inject: bool = True
+    how: How = "warp"
     trust: Trust = field(default_factory=Trust)
     descriptor: Descriptor = "plain"
     matching: Window = field(default_factory=lambda: layer_window(12, 12, of=42))
@@ -74,15 +76,16 @@ def draw_subject(backbone: Backbone, subject: Subject, picture: np.ndarray, clip
     reference = Reference({}, {})
     if fine.inject:
         clean = backbone.encode_video(reference_clip(shown, clip.frames if fine.whole_reference else 1))
-        described = backbone.encode_text([TEMPLATES[0].format(subject.phrase)])
-        for event in record_reference(backbone, clean, clip.steps, described, wanted):
+        words = TEMPLATES[0].format(subject.phrase)
+        named = find_tokens(backbone.pipeline.tokenizer, words, subject.token)
+        for event in record_reference(backbone, clean, clip.steps, backbone.encode_text([words]), wanted, named):
             if isinstance(event, Reference):
                 reference = event
             else:
                 yield event
     tokens = find_tokens(backbone.pipeline.tokenizer, clip.prompt, subject.token)
     started, total = time.perf_counter(), len(schedule)
-    with injecting(backbone, latents, tokens, reference, wanted, fine.trust, 2 if clip.guidance > 1 else 1) as injection:
+    with injecting(backbone, latents, tokens, reference, wanted, fine.trust, 2 if clip.guidance > 1 else 1, fine.how) as injection:
         for index, timestep in enumerate(schedule.timesteps):
             with torch.no_grad():
                 if injection.needs_look(index):
@@ -105,7 +108,9 @@ def what_is_wanted(backbone: Backbone, fine: Fine, timesteps: list[float]) -> Wa
     """The windows of `fine` as numbers of this model and schedule; nothing where injection is off."""
     depth = len(backbone.blocks())
     steps = fine.steps.steps(timesteps) if fine.inject else []
-    return Wanted(fine.descriptor, fine.matching.layers(depth)[0], tuple(fine.values.layers(depth)), frozenset(steps))
+    return Wanted(
+        fine.descriptor, fine.matching.layers(depth)[0], tuple(fine.values.layers(depth)), frozenset(steps), keys=fine.how != "warp"
+    )
 
 
 def views(seen: Seen, picture: np.ndarray, step: int) -> Iterator[Preview]:

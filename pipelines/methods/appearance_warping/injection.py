@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -13,10 +14,15 @@ from torch import Tensor
 from pipelines.attention.correspondence import Matches, cycle_error, cycle_mask, match, warp
 from pipelines.attention.edits import Replacing, replacing
 from pipelines.attention.maps import TextMaps, scale, text_maps
+from pipelines.attention.sharing import Sharing, beside, blended, sharing
 from pipelines.methods.appearance_warping.reference import Describing, Features, Reference, Wanted, describing
 
 if TYPE_CHECKING:
     from pipelines.backbones.base import Backbone
+
+
+How = Literal["warp", "key-value", "concat"]
+"""Values warped along matches (the paper), or attention to the reference's keys and values, in its place or beside the own."""
 
 
 @dataclass(frozen=True)
@@ -57,21 +63,64 @@ class Seen:
         return Seen(matches, *(part.cpu() for part in (self.attention, self.foreground, self.cycle, self.mask)))
 
 
+class Means(Protocol):
+    """How appearance gets into a step."""
+
+    def use(self, step: int, seen: Seen) -> None:
+        """From now on `step`'s layers take their appearance from the reference, as `seen` allows."""
+
+    def rest(self) -> None:
+        """From now on nothing is injected."""
+
+
+class Warping:
+    """V-Warper's own: values are warped along the matches (section 4.3, eq. 8)."""
+
+    def __init__(self, reference: Reference, values: Replacing) -> None:
+        self._reference, self._values = reference, values
+
+    def use(self, step: int, seen: Seen) -> None:
+        for layer in self._values.layers:
+            self._values.write(layer, warp(self._reference.values[step, layer], seen.matches)[None], seen.mask.flatten())
+        self._values.switch(True)
+
+    def rest(self) -> None:
+        self._values.switch(False)
+
+
+class SharedKeys:
+    """What it is compared with: attention that sees the reference's keys and values (appendix B.2).
+
+    Args:
+        threshold: 0..1 of the reference's attention map; None shows all of the reference to all tokens (concatenation),
+            else its foreground to the tokens of the mask (key-value replacement).
+    """
+
+    def __init__(self, reference: Reference, shared: Sharing, heads: int, threshold: float | None) -> None:
+        self._reference, self._shared, self._heads, self._threshold = reference, shared, heads, threshold
+
+    def use(self, step: int, seen: Seen) -> None:
+        for layer in self._shared.layers:
+            parts = (self._reference.keys[step, layer], self._reference.values[step, layer])
+            key, value = (part.unflatten(1, (self._heads, -1)).transpose(0, 1)[None] for part in parts)  # (1, heads, M, d)
+            if self._threshold is None:
+                self._shared.set(layer, partial(beside, key, value))
+            else:
+                foreground = (self._reference.attention > self._threshold).flatten()
+                self._shared.set(layer, partial(blended, key, value, foreground, seen.mask.flatten()))
+
+    def rest(self) -> None:
+        self._shared.clear()
+
+
 class Injection:
     """Call `before` and `after` around each denoising step; made by `injecting`."""
 
     def __init__(
-        self,
-        backbone: Backbone,
-        reference: Reference,
-        wanted: Wanted,
-        trust: Trust,
-        described: Describing,
-        maps: TextMaps,
-        values: Replacing,
+        self, backbone: Backbone, reference: Reference, wanted: Wanted, trust: Trust, described: Describing, maps: TextMaps, means: Means
     ) -> None:
         self._backbone, self._reference, self._wanted, self._trust = backbone, reference, wanted, trust
-        self._described, self._maps, self._values = described, maps, values
+        self._described, self._maps, self._means = described, maps, means
         self._features: Features | None = None
 
     def needs_look(self, step: int) -> bool:
@@ -79,18 +128,15 @@ class Injection:
         return step in self._wanted.steps and self._features is None
 
     def before(self, step: int, latents: Tensor) -> Seen | None:
-        """Write the warped values for `step`; None where nothing is injected.
+        """Prepare what `step` is given of the reference; None where nothing is injected.
 
         Descriptors are those of the step before, of both branches; at the first step of all, its own.
         """
-        self._values.at_step(step)
         if step not in self._wanted.steps or self._features is None:
+            self._means.rest()
             return None
         seen = self._look(self._reference.features[max(step - 1, 0)], self._backbone.tokens(latents).grid)
-        strength = seen.mask.flatten()
-        for layer in self._wanted.value_layers:
-            warped = warp(self._reference.values[step, layer], seen.matches)
-            self._values.write(layer, warped[None], strength)
+        self._means.use(step, seen)
         return seen
 
     def after(self, latents: Tensor) -> None:
@@ -110,9 +156,10 @@ class Injection:
 
 @contextmanager
 def injecting(
-    backbone: Backbone, latents: Tensor, tokens: Sequence[int], reference: Reference, wanted: Wanted, trust: Trust, rows: int
-) -> Iterator[Injection]:
-    """Within, values of the reference can be injected.
+    backbone: Backbone, latents: Tensor, tokens: Sequence[int], reference: Reference, wanted: Wanted, trust: Trust, rows: int,
+    how: How = "warp",
+) -> Iterator[Injection]:  # fmt: skip
+    """Within, the appearance of the reference can be injected.
 
     Args:
         latents: of the generation, any of their shape.
@@ -121,9 +168,13 @@ def injecting(
     """
     layout, blocks = backbone.tokens(latents), backbone.blocks()
     watched = sorted({wanted.descriptor_layer, *wanted.value_layers})
-    with (
-        describing(backbone, layout, wanted) as described,
-        text_maps(backbone, latents, tokens, layers=watched) as maps,
-        replacing(blocks, "value", layout, layers=wanted.value_layers, steps=wanted.steps, rows=rows) as values,
-    ):
-        yield Injection(backbone, reference, wanted, trust, described, maps, values)
+    with ExitStack() as stack:
+        described = stack.enter_context(describing(backbone, layout, wanted))
+        maps = stack.enter_context(text_maps(backbone, latents, tokens, layers=watched))
+        if how == "warp":
+            values = stack.enter_context(replacing(blocks, "value", layout, layers=wanted.value_layers, steps=(), rows=rows))
+            means: Means = Warping(reference, values)
+        else:
+            shared = stack.enter_context(sharing(backbone, wanted.value_layers))
+            means = SharedKeys(reference, shared, layout.heads, trust.foreground if how == "key-value" else None)
+        yield Injection(backbone, reference, wanted, trust, described, maps, means)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pipelines.attention.edits import Recording, recording
+from pipelines.attention.maps import scale, text_maps
 from pipelines.backbones.inversion import invert
 from pipelines.backbones.layout import TokenLayout, What
 from pipelines.events import Progress
@@ -37,12 +38,14 @@ class Wanted:
         descriptor_layer: of which layer.
         value_layers: whose values are warped.
         steps: at which steps; descriptors are needed at these and at each step before.
+        keys: whether the keys of those layers are needed too.
     """
 
     descriptor: Descriptor
     descriptor_layer: int
     value_layers: Sequence[int]
     steps: Collection[int]
+    keys: bool = False
 
     @property
     def descriptor_steps(self) -> frozenset[int]:
@@ -65,10 +68,14 @@ class Reference:
     Attributes:
         features: step -> descriptors.
         values: (step, layer) -> (N, C) of the video tokens.
+        keys: the same, after RoPE; empty unless wanted.
+        attention: (T', h, w) 0..1 map of the subject's word, mean over steps; None unless keys are wanted.
     """
 
     features: dict[int, Features]
     values: dict[tuple[int, int], Tensor]
+    keys: dict[tuple[int, int], Tensor] = field(default_factory=dict)
+    attention: Tensor | None = None
 
 
 class Describing:
@@ -102,21 +109,32 @@ def reference_clip(picture: np.ndarray, frames: int) -> np.ndarray:
     return np.repeat(picture[None], frames, 0)
 
 
-def record_reference(backbone: Backbone, clean: Tensor, steps: int, text: Tensor, wanted: Wanted) -> Iterator[Progress | Reference]:
+def record_reference(
+    backbone: Backbone, clean: Tensor, steps: int, text: Tensor, wanted: Wanted, tokens: Sequence[int] = ()
+) -> Iterator[Progress | Reference]:
     """Invert `clean` (1, C, T', H', W') over `steps` levels: Progress, and last the Reference.
 
     Args:
         text: (1, L, D) of the prompt that describes the reference.
+        tokens: positions of the subject's word in it; needed where keys are wanted.
     """
-    layout, schedule = backbone.tokens(clean), backbone.schedule(steps, clean)
+    layout, schedule, blocks = backbone.tokens(clean), backbone.schedule(steps, clean), backbone.blocks()
     features: dict[int, Features] = {}
-    with (
-        describing(backbone, layout, wanted) as described,
-        recording(backbone.blocks(), "value", layout, layers=wanted.value_layers, steps=wanted.steps) as values,
-    ):
+    with ExitStack() as stack:
+        described = stack.enter_context(describing(backbone, layout, wanted))
+        kept = {"values": stack.enter_context(recording(blocks, "value", layout, layers=wanted.value_layers, steps=wanted.steps))}
+        maps = None
+        if wanted.keys:
+            kept["keys"] = stack.enter_context(recording(blocks, "key", layout, layers=wanted.value_layers, steps=wanted.steps))
+            maps = stack.enter_context(text_maps(backbone, clean, tokens, layers=wanted.value_layers))
         for index, _ in invert(backbone, clean, schedule, text):
-            values.keep(index)
+            for part in kept.values():
+                part.keep(index)
+            if maps:
+                maps.add(clean)
             if index in wanted.descriptor_steps:
                 features[index] = described.latest(clean)
             yield Progress("inverting the reference", steps - index, steps)
-        yield Reference(features, {where: kept[0, layout.text :] for where, kept in values.kept.items()})
+        values = {where: value[0, layout.text :] for where, value in kept["values"].kept.items()}
+        keys = {where: backbone.rotate(key, clean)[0, layout.text :] for where, key in kept["keys"].kept.items()} if wanted.keys else {}
+        yield Reference(features, values, keys, scale(maps.mean())[0] if maps else None)

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pipelines.requests import VideoRequest, setting
 
-Injection = Literal["off", "warp", "warp-unmasked"]
+Injection = Literal["off", "warp", "warp-unmasked", "key-value", "concat"]
 
 
 class PersonaliseRequest(VideoRequest):
@@ -17,8 +17,8 @@ class PersonaliseRequest(VideoRequest):
 
     subject: str = setting("", label="Subject", widget="subject", help="Who or what the clip is about.", max_length=400)
     injection: Injection = setting(
-        "warp", label="Fine injection", choices=["off", "warp", "warp-unmasked"],
-        help="Warp takes the look of a picture where matches can be trusted; unmasked everywhere (for comparison).",
+        "warp", label="Fine injection", choices=["off", "warp", "warp-unmasked", "key-value", "concat"],
+        help="Warp takes the look of a picture where matches can be trusted; the others are for comparison.",
     )  # fmt: skip
     reference: int = setting(0, label="Reference picture", help="Which of the subject's pictures is warped in, from 0.", ge=0, le=63)
     reference_frames: Literal["match", "1"] = setting(

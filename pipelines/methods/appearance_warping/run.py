@@ -87,7 +87,8 @@ def fine_of(request: PersonaliseRequest) -> Fine:
 
     return Fine(
         inject=request.injection != "off",
-        trust=Trust(request.injection == "warp", request.foreground, request.cycle),
+        how=request.injection if request.injection in ("key-value", "concat") else "warp",
+        trust=Trust(request.injection != "warp-unmasked", request.foreground, request.cycle),
         descriptor=request.descriptor,
         matching=Window("layers", request.matching_layer, request.matching_layer),
         values=Window("layers", request.first_layer, request.last_layer),

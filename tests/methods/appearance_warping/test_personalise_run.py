@@ -72,6 +72,20 @@ def test_what_is_injected_changes_the_clip_and_is_on_view(folder, store, files) 
     assert warp.request == ask(folder)
 
 
+@pytest.mark.parametrize("way", ["key-value", "concat"])
+@pytest.mark.parametrize("frames", ["match", "1"])
+def test_the_ways_it_is_compared_with_change_the_clip_too(folder, store, files, way, frames) -> None:
+    off, changed = (
+        last(ask(folder, injection=name, reference_frames=frames, foreground=0.1, cycle=5), store, files) for name in ("off", way)
+    )
+    assert not np.array_equal(off.frames, changed.frames)
+
+
+def test_keys_are_replaced_nowhere_without_a_foreground(folder, store, files) -> None:
+    off, same = (last(ask(folder, injection=name, foreground=1.0), store, files) for name in ("off", "key-value"))
+    assert np.abs(off.frames.astype(int) - same.frames).max() <= 1, "plain attention, through another processor"
+
+
 def test_without_injection_and_with_another_seed(folder, store, files) -> None:
     first, second = (last(ask(folder, injection="off", seed=seed), store, files) for seed in (3, 4))
     assert not np.array_equal(first.frames, second.frames)
