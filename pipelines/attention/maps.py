@@ -18,11 +18,12 @@ from pipelines.attention.windows import Window
 from pipelines.backbones.layout import TokenLayout
 
 Direction = Literal["video_to_text", "text_to_video"]
-CHUNK = 512  # query tokens whose attention rows are held at once
+CELLS = 1 << 26
+"""Numbers of attention that are held at once, all heads together: a quarter of a gigabyte in float32."""
 
 
 def joint_map(
-    query: Tensor, key: Tensor, layout: TokenLayout, tokens: Sequence[int], direction: Direction = "video_to_text", chunk: int = CHUNK
+    query: Tensor, key: Tensor, layout: TokenLayout, tokens: Sequence[int], direction: Direction = "video_to_text", cells: int = CELLS
 ) -> Tensor:
     """Attention between text tokens and video in joint attention, averaged over heads and over `tokens`: (B, T', h, w).
 
@@ -35,12 +36,12 @@ def joint_map(
     query, key = _heads(query, layout.heads), _heads(key, layout.heads)
     chosen = torch.as_tensor(tokens, device=query.device)
     if direction == "video_to_text":
-        return _columns(query[:, :, layout.text :], key, chosen, chunk).unflatten(1, layout.grid)
+        return _columns(query[:, :, layout.text :], key, chosen, cells).unflatten(1, layout.grid)
     rows = _rows(query[:, :, chosen], key)  # (B, H, tokens, N)
     return rows[..., layout.text :].mean((1, 2)).unflatten(1, layout.grid)
 
 
-def cross_map(query: Tensor, key: Tensor, layout: TokenLayout, tokens: Sequence[int], chunk: int = CHUNK) -> Tensor:
+def cross_map(query: Tensor, key: Tensor, layout: TokenLayout, tokens: Sequence[int], cells: int = CELLS) -> Tensor:
     """Attention of video queries to text tokens in cross attention, averaged over heads and over `tokens`: (B, T', h, w).
 
     Args:
@@ -48,7 +49,7 @@ def cross_map(query: Tensor, key: Tensor, layout: TokenLayout, tokens: Sequence[
         tokens: positions of the subject's text tokens.
     """
     chosen = torch.as_tensor(tokens, device=query.device)
-    return _columns(_heads(query, layout.heads), _heads(key, layout.heads), chosen, chunk).unflatten(1, layout.grid)
+    return _columns(_heads(query, layout.heads), _heads(key, layout.heads), chosen, cells).unflatten(1, layout.grid)
 
 
 def scale(values: Tensor) -> Tensor:
@@ -137,7 +138,8 @@ def _rows(query: Tensor, key: Tensor) -> Tensor:
     return (query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5).softmax(-1)
 
 
-def _columns(query: Tensor, key: Tensor, tokens: Tensor, chunk: int) -> Tensor:
+def _columns(query: Tensor, key: Tensor, tokens: Tensor, cells: int) -> Tensor:
     """The chosen columns of the attention, mean over them and over heads, row block by row block: (B, M)."""
+    chunk = max(1, cells // key.shape[:-1].numel())
     parts = [_rows(part, key)[..., tokens].mean((1, 3)) for part in query.split(chunk, dim=2)]
     return torch.cat(parts, dim=1)

@@ -7,6 +7,7 @@ import torch
 
 from pipelines.attention.edits import recording
 from pipelines.attention.maps import find_tokens
+from pipelines.backbones.inversion import invert
 from pipelines.methods.appearance_warping.injection import Trust, injecting
 from pipelines.methods.appearance_warping.reference import Reference, Wanted, describing, record_reference, reference_clip
 
@@ -114,3 +115,26 @@ def test_nothing_stays_behind_after_an_error(backbone) -> None:
         generate(backbone, Reference({}, {}))
     after = [(name, len(module._forward_hooks), tuple(module._buffers)) for name, module in backbone.transformer.named_modules()]
     assert before == after
+
+
+def test_recorded_during_the_inversion_is_what_a_second_branch_would_say(backbone) -> None:
+    """The features of step t are those of a forward pass over the inverted trajectory's latents at t."""
+    picture = (torch.rand(32, 48, 3, generator=torch.Generator().manual_seed(5)) * 255).byte().numpy()
+    clean, text = backbone.encode_video(reference_clip(picture, 9)), backbone.encode_text([PROMPT])
+    *_, recorded = record_reference(backbone, clean, STEPS, text, WANTED)
+    schedule, layout = backbone.schedule(STEPS, clean), backbone.tokens(clean)
+    trajectory = dict(invert(backbone, clean, schedule, text))
+    with (
+        torch.no_grad(),
+        describing(backbone, layout, WANTED) as described,
+        recording(backbone.blocks(), "value", layout, layers=WANTED.value_layers, steps=WANTED.steps) as values,
+    ):
+        for index, timestep in enumerate(schedule.timesteps):
+            backbone.denoise(trajectory[index], timestep, text)
+            values.keep(index)
+            if index in recorded.features:
+                branch = described.latest(clean)
+                assert torch.allclose(branch.query, recorded.features[index].query, atol=1e-5)
+                assert torch.allclose(branch.key, recorded.features[index].key, atol=1e-5)
+    assert recorded.values.keys() == values.kept.keys()
+    assert all(torch.allclose(recorded.values[where], kept[0, layout.text :], atol=1e-5) for where, kept in values.kept.items())
