@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,41 +19,86 @@ if TYPE_CHECKING:
     from pipelines.models.registry import ModelEntry
     from pipelines.models.store import ModelStore
 
-CAPTIONS, QUICK_CAPTIONS = 64, 8
+CAPTIONS, PAIRS = 64, 24
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("what", choices=["playground"], help="playground: the embedded models on held-out scenes")
+    parser.add_argument("what", choices=list(MEASURES), help="; ".join(f"{name}: {measure.help}" for name, measure in MEASURES.items()))
     parser.add_argument("--model", action="append", metavar="NAME", help="only this video model; repeat for more (default: all embedded)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows as JSON")
-    parser.add_argument("--quick", action="store_true", help=f"{QUICK_CAPTIONS} captions instead of {CAPTIONS}")
+    parser.add_argument("--plots", type=Path, metavar="FOLDER", help="draw the curves there, where there are any")
+    parser.add_argument("--quick", action="store_true", help="an eighth of the samples")
     add_home(parser)
 
 
 def _run(arguments: argparse.Namespace) -> int:
     from pipelines.backbones import open_store
-    from pipelines.evaluation.eyes import open_eyes, rows_of_eyes
     from pipelines.evaluation.rows import write_report
     from pipelines.models.registry import embedded, entry
 
-    count = QUICK_CAPTIONS if arguments.quick else CAPTIONS
+    measure, rows = MEASURES[arguments.what], []
     models = [entry(name) for name in arguments.model] if arguments.model else embedded()
-    store, eyes, rows = open_store(arguments.home), open_eyes(), []
-    for part in (rows_of_eyes(eyes, arguments.quick), *(_rows_of(model, store, eyes, count) for model in models)):
-        for row in part:
-            rows.append(row)
-            print(f"{row.name}: {row.value:.4g}", flush=True)
+    count = max(1, measure.samples // (8 if arguments.quick else 1))
+    about: dict[str, object] = {"models": [model.name for model in models], measure.unit: count, "scenes": "held out"}
+    for row in measure.rows(models, open_store(arguments.home), count, about):
+        rows.append(row)
+        print(f"{row.name}: {row.value:.4g}", flush=True)
     print()
+    write_report(rows, arguments.json, about)
+    if arguments.plots and measure.draw:
+        arguments.plots.mkdir(parents=True, exist_ok=True)
+        measure.draw(rows, arguments.plots)
+    return 0
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One evaluation.
+
+    Attributes:
+        help: what it measures.
+        samples: how many of its `unit`.
+        rows: (models, store, samples, about) -> rows; may add to what the report says about itself.
+        draw: (rows, folder) draws its curves.
+    """
+
+    help: str
+    samples: int
+    unit: str
+    rows: Callable[[list[ModelEntry], ModelStore, int, dict[str, object]], Iterator[Row]]
+    draw: Callable[[list[Row], Path], None] | None = None
+
+
+def _playground(models: list[ModelEntry], store: ModelStore, count: int, about: dict[str, object]) -> Iterator[Row]:
+    from pipelines.evaluation.eyes import open_eyes, rows_of_eyes
+
+    eyes = open_eyes()
+    about["missing"] = eyes.missing()
+    yield from rows_of_eyes(eyes, count < CAPTIONS)
+    for model in models:
+        yield from _rows_of(model, store, eyes, count)
     if eyes.missing():
         print(f"Left out are the figures that need {', '.join(eyes.missing())}, not trained yet.")
-    about = {
-        "models": [model.name for model in models],
-        "captions": count,
-        "scenes": "held out",
-        "missing": eyes.missing(),
-    }
-    write_report(rows, arguments.json, about)
-    return 0
+
+
+def _v_warper(models: list[ModelEntry], store: ModelStore, count: int, about: dict[str, object]) -> Iterator[Row]:
+    from pipelines.methods.appearance_warping.matching import rows
+
+    for model in models:
+        with store.use(model.name) as backbone:
+            yield from rows(backbone, model.name, count, (model.default_frames, model.default_height, model.default_width))
+
+
+def _draw_v_warper(rows: list[Row], folder: Path) -> None:
+    from pipelines.methods.appearance_warping.matching import draw_curves
+
+    draw_curves(rows, folder)
+
+
+MEASURES = {
+    "playground": Measure("the embedded models on held-out scenes", CAPTIONS, "captions", _playground),
+    "v-warper": Measure("matching by layer, with each descriptor", PAIRS, "pairs", _v_warper, _draw_v_warper),
+}
 
 
 def _rows_of(model: ModelEntry, store: ModelStore, eyes: Eyes, count: int) -> Iterator[Row]:
