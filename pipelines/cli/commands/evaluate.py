@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from pipelines.evaluation.rows import Row
     from pipelines.models.registry import ModelEntry
     from pipelines.models.store import ModelStore
+    from pipelines.requests import Request
 
-CAPTIONS, PAIRS = 64, 24
+CAPTIONS, PAIRS, PAIRS_PER_INSTANCE = 64, 24, 4
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -82,11 +83,24 @@ def _playground(models: list[ModelEntry], store: ModelStore, count: int, about: 
 
 
 def _v_warper(models: list[ModelEntry], store: ModelStore, count: int, about: dict[str, object]) -> Iterator[Row]:
+    from pipelines.evaluation.judge import Judge
+    from pipelines.evaluation.segmenter import Segmenter
+    from pipelines.events import Result
+    from pipelines.methods import run
+    from pipelines.methods.appearance_warping.claims import Claims
     from pipelines.methods.appearance_warping.matching import rows
 
+    def finish(request: Request) -> Result:
+        *_, last = run(request, store)
+        assert isinstance(last, Result)
+        return last
+
+    about["instances"] = max(1, count // PAIRS_PER_INSTANCE)
+    judge, segmenter = Judge.load(), Segmenter.load()
     for model in models:
         with store.use(model.name) as backbone:
             yield from rows(backbone, model.name, count, (model.default_frames, model.default_height, model.default_width))
+        yield from Claims(model, finish, judge, segmenter).rows(about["instances"])
 
 
 def _draw_v_warper(rows: list[Row], folder: Path) -> None:
@@ -97,7 +111,7 @@ def _draw_v_warper(rows: list[Row], folder: Path) -> None:
 
 MEASURES = {
     "playground": Measure("the embedded models on held-out scenes", CAPTIONS, "captions", _playground),
-    "v-warper": Measure("matching by layer, with each descriptor", PAIRS, "pairs", _v_warper, _draw_v_warper),
+    "v-warper": Measure("matching by layer; identity, agreement and motion of subjects", PAIRS, "pairs", _v_warper, _draw_v_warper),
 }
 
 
