@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +23,10 @@ from pipelines.methods.subject_adaptation.train import TEMPLATES
 
 if TYPE_CHECKING:
     from pipelines.backbones.base import Backbone
+
+
+DENOISING = 2.2
+"""Time of a guided denoising step in steps of the inversion, until it is measured."""
 
 
 @dataclass(frozen=True)
@@ -78,11 +82,13 @@ def draw_subject(backbone: Backbone, subject: Subject, picture: np.ndarray, clip
         clean = backbone.encode_video(reference_clip(shown, clip.frames if fine.whole_reference else 1))
         words = TEMPLATES[0].format(subject.phrase)
         named = find_tokens(backbone.pipeline.tokenizer, words, subject.token)
+        began = time.perf_counter()
         for event in record_reference(backbone, clean, clip.steps, backbone.encode_text([words]), wanted, named):
             if isinstance(event, Reference):
                 reference = event
             else:
-                yield event
+                pace = (time.perf_counter() - began) / event.step
+                yield replace(event, seconds_left=pace * (event.total - event.step + DENOISING * event.total))
     tokens = find_tokens(backbone.pipeline.tokenizer, clip.prompt, subject.token)
     started, total = time.perf_counter(), len(schedule)
     with injecting(backbone, latents, tokens, reference, wanted, fine.trust, 2 if clip.guidance > 1 else 1, fine.how) as injection:

@@ -16,6 +16,8 @@ from pipelines.events import Event, Preview, Progress, Result
 from pipelines.files import ANYWHERE, Files
 from pipelines.methods.appearance_warping.plan import check, plan
 from pipelines.methods.appearance_warping.request import PersonaliseRequest
+from pipelines.methods.generate.memory import forget_peak, peak
+from pipelines.methods.generate.run import cut
 from pipelines.methods.subject_adaptation.subject import in_prompt, read_references, read_subject
 from pipelines.models.registry import entry, require
 from pipelines.models.store import ModelStore
@@ -49,6 +51,7 @@ def draw(backbone: Backbone, request: PersonaliseRequest, prompt: str, folder: P
     from pipelines.methods.subject_adaptation.subject import adapted
 
     started, picture = time.perf_counter(), reference_of(folder, request)
+    forget_peak(backbone)
     with adapted(backbone, folder, request.model) as subject:
         with closing(draw_subject(backbone, subject, picture, clip_of(request, prompt), fine_of(request))) as events:
             for event in events:
@@ -58,7 +61,9 @@ def draw(backbone: Backbone, request: PersonaliseRequest, prompt: str, folder: P
                     latents = event
         yield Progress("decoding")
         frames = backbone.decode_video(latents)
-    yield Result(request, frames, request.fps, notes, {"seconds": time.perf_counter() - started, "prompt": prompt})
+        notes = (*notes, *cut(request.model_copy(update={"prompt": prompt}), backbone))
+    values = {"seconds": time.perf_counter() - started, "peak_bytes": peak(backbone), "prompt": prompt}
+    yield Result(request, frames, request.fps, notes, values)
 
 
 def reference_of(folder: Path, request: PersonaliseRequest) -> np.ndarray:

@@ -5,7 +5,6 @@ torch comes in when the loop starts, so that the first event is there at once.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 from pipelines.events import Event, Preview, Progress, Result
 from pipelines.files import ANYWHERE, Files
 from pipelines.methods.generate import cost
+from pipelines.methods.generate.memory import forget_peak, peak
 from pipelines.methods.generate.plan import check, plan
 from pipelines.methods.generate.request import GenerateRequest
 from pipelines.models.registry import ModelEntry, entry, require
@@ -45,7 +45,7 @@ def generate(request: GenerateRequest, model: ModelEntry, backbone: Backbone, no
     import torch
 
     started = time.perf_counter()
-    _forget_peak(backbone)
+    forget_peak(backbone)
     yield Progress("reading the prompt")
     text, empty = backbone.encode_text([request.prompt, request.negative_prompt]).chunk(2)
     latents = backbone.initial_noise(request.frames, request.height, request.width, request.seed)
@@ -72,9 +72,9 @@ def generate(request: GenerateRequest, model: ModelEntry, backbone: Backbone, no
         "seconds": ended - started,
         "seconds_per_step": (denoised - loop_started) / total,
         "seconds_decoding": ended - denoised,
-        "peak_bytes": _peak(backbone),
+        "peak_bytes": peak(backbone),
     }
-    yield Result(request, frames, request.fps, (*notes, *_cut(request, backbone)), values)
+    yield Result(request, frames, request.fps, (*notes, *cut(request, backbone)), values)
 
 
 def _decoding(request: GenerateRequest, backbone: Backbone, per_step: float) -> float:
@@ -84,32 +84,9 @@ def _decoding(request: GenerateRequest, backbone: Backbone, per_step: float) -> 
     return backbone.decode_pace * request.width * request.height * request.frames
 
 
-def _cut(request: GenerateRequest, backbone: Backbone) -> tuple[str, ...]:
+def cut(request: GenerateRequest, backbone: Backbone) -> tuple[str, ...]:
     """A note for each prompt of which the end was not read."""
     limit = backbone.text_length
     prompts = {"prompt": request.prompt, "negative prompt": request.negative_prompt}
     long = [name for name, words in prompts.items() if backbone.count_tokens(words) > limit]
     return tuple(f"The {name} is long: the model read its first {limit} tokens only." for name in long)
-
-
-def _forget_peak(backbone: Backbone) -> None:
-    if backbone.device != "cpu":
-        import torch
-
-        torch.cuda.reset_peak_memory_stats(backbone.device)
-
-
-def _peak(backbone: Backbone) -> int:
-    """Peak bytes: of the card in this run, or of the process since it began."""
-    if backbone.device != "cpu":
-        import torch
-
-        return torch.cuda.max_memory_allocated(backbone.device)
-    if sys.platform == "win32":
-        import psutil
-
-        return psutil.Process().memory_info().peak_wset
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024

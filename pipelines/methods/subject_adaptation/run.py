@@ -12,6 +12,7 @@ import numpy as np
 from pipelines.errors import UserError
 from pipelines.events import Event, Progress, Result
 from pipelines.files import ANYWHERE, Files
+from pipelines.methods.generate.memory import forget_peak, peak
 from pipelines.methods.subject_adaptation.pictures import read_pictures, usable
 from pipelines.methods.subject_adaptation.plan import SAMPLES, check, plan
 from pipelines.methods.subject_adaptation.request import PAPER_WIDTH, PRESETS, AdaptRequest
@@ -66,10 +67,12 @@ def train(
     from pipelines.methods.subject_adaptation.train import adapt
 
     started = time.perf_counter()
+    forget_peak(backbone)
     subject = subject_of(request, model, backbone)
     yield from adapt(backbone, subject, pictures, folder, settings_of(request, subject, model, backbone))
     card = read_subject(folder)
-    values = {"seconds": time.perf_counter() - started, "steps": card.steps, "loss": card.losses[-1], "subject": subject.token}
+    values = {"seconds": time.perf_counter() - started, "peak_bytes": peak(backbone)}
+    values |= {"steps": card.steps, "loss": card.losses[-1], "subject": subject.token}
     yield Result(request, None, notes=notes, values=values)
 
 

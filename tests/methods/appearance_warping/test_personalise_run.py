@@ -154,5 +154,12 @@ def test_injection_is_in_the_estimate_and_requests_travel(folder) -> None:
 
 
 def test_the_inversion_says_how_far_it_is(folder, store, files) -> None:
-    phases = [(event.phase, event.step) for event in run(ask(folder), store, files) if isinstance(event, Progress) and event.step]
+    events = [event for event in run(ask(folder), store, files) if isinstance(event, Progress) and event.step]
+    phases = [(event.phase, event.step) for event in events]
     assert ("inverting the reference", 4) in phases and ("denoising", 4) in phases
+    assert all(event.seconds_left > 0 for event in events[:-1])
+
+
+def test_a_long_prompt_is_said_to_be_cut_and_memory_is_told(folder, store, files) -> None:
+    result = last(ask(folder, prompt="a ball " + "x y " * 450, injection="off"), store, files)
+    assert any("prompt is long" in note for note in result.notes) and result.values["peak_bytes"] > 1e6
