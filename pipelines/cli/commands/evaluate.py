@@ -95,7 +95,7 @@ def _v_warper(models: list[ModelEntry], store: ModelStore, count: int, about: di
         assert isinstance(last, Result)
         return last
 
-    about["instances"] = max(1, count // PAIRS_PER_INSTANCE)
+    about["instances"] = max(2, count // PAIRS_PER_INSTANCE)
     judge, segmenter = Judge.load(), Segmenter.load()
     for model in models:
         with store.use(model.name) as backbone:
