@@ -223,9 +223,9 @@ def test_the_exported_folder_is_a_model_of_ours(exported: Path, backbone: CogVid
     """Loaded through the backbone: sizes, text length, preview colours; small enough for the repository."""
     clip = np.array(sets[0].frames(0))
     latents = backbone.encode_video(clip)
-    assert latents.shape == (1, 16, 3, 4, 4)
+    assert latents.shape == (1, 16, 5, 4, 4)
     assert backbone.text_length == backbone.pipeline.tokenizer.model_max_length == MAX_TOKENS
-    assert backbone.has_colours and backbone.preview(latents).shape == (3, 4, 4, 3)
+    assert backbone.has_colours and backbone.preview(latents).shape == (5, 4, 4, 3)
     assert len(backbone.blocks()) == 10
     megabytes = {part.name: sum(file.stat().st_size for file in part.iterdir()) / 1e6 for part in exported.iterdir() if part.is_dir()}
     assert megabytes["transformer"] < 9 and megabytes["vae"] < 3.5 and megabytes["text_encoder"] < 1.5

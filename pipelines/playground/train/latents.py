@@ -102,7 +102,7 @@ class LatentWorld:
     def __init__(self, sets: Sequence[WorldClips], encode: Encode, cache: Path, stills: Sequence[WorldClips] = (), batch: int = 8) -> None:
         self.clips = [LatentSet(clips, encode, cache, batch) for clips in sets]
         self.stills = [LatentSet(clips, encode, cache, batch) for clips in stills] or self.clips
-        self.names = names_of([look for part in self.clips for look in part.looks])
+        self.names = names_of([look for part in (*self.clips, *self.stills) for look in part.looks])
 
     def batch(self, seed: int, step: int, size: int, single: bool) -> Batch:
         """A batch of clips, one in ten without a caption. `single` gives single frames, so many that the work stays that of clips."""
