@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import run
 
 from pipelines.cli import _terminating, main
 from pipelines.cli.flags import read_settings
@@ -31,17 +32,6 @@ def at_home(tmp_path, monkeypatch):
     """Each test in a folder of its own, with a data home of its own."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LIKENESS_HOME", str(tmp_path / "home"))
-
-
-def run(capsys, *arguments):
-    """Exit code, stdout and stderr of one command."""
-    try:
-        code = main(list(map(str, arguments)))
-    except SystemExit as error:
-        code = error.code
-    captured = capsys.readouterr()
-    assert "Traceback" not in captured.err
-    return code, captured.out, captured.err
 
 
 def failure(capsys, *arguments):

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import run
 from PIL import Image
 
-from pipelines.cli import main
 from pipelines.cli.commands.adapt import pictures_of
 from pipelines.methods.subject_adaptation.subject import read_subject
 
@@ -33,19 +33,9 @@ def pictures(tmp_path: Path) -> Path:
     return folder
 
 
-def call(capsys, *arguments) -> tuple[int, str, str]:
-    try:
-        code = main(list(map(str, arguments)))
-    except SystemExit as error:
-        code = error.code
-    captured = capsys.readouterr()
-    assert "Traceback" not in captured.err
-    return code, captured.out, captured.err
-
-
 def adapt(capsys, model: Path, pictures: Path, *more) -> tuple[int, str, str]:
     base = ("adapt", "--images", pictures, "--name", "rex", "--class-word", "ball", "--model", model, "--steps", 2, *SIZE, "--quiet")
-    return call(capsys, *base, *more)
+    return run(capsys, *base, *more)
 
 
 def test_from_pictures_to_a_clip(capsys, tiny_wan_folder, pictures, tmp_path) -> None:
@@ -55,11 +45,11 @@ def test_from_pictures_to_a_clip(capsys, tiny_wan_folder, pictures, tmp_path) ->
     assert any(file.name.startswith("sample") for file in (tmp_path / "looks").iterdir())
     drawing = ("personalise", "--subject", "subjects/rex", "--prompt", "a ball rolls", "--model", tiny_wan_folder)
     size = (*SIZE, "--frames", 9, "--steps", 4, "--seed", 1, "--quiet")
-    code, out, _ = call(capsys, *drawing, *size, "--out", "a.mp4", "--previews", "seen")
+    code, out, _ = run(capsys, *drawing, *size, "--out", "a.mp4", "--previews", "seen")
     assert code == 0 and (tmp_path / out.strip()).stat().st_size > 0
     names = {file.stem.rsplit("-", 1)[0] for file in (tmp_path / "seen").iterdir()}
     assert {"denoised", "correspondence", "flow-to-the-reference", "injection-mask"} <= names
-    code, out, _ = call(capsys, "personalise", "--request", "a.mp4", "--injection", "off", "--out", "b.mp4", "--quiet")
+    code, out, _ = run(capsys, "personalise", "--request", "a.mp4", "--injection", "off", "--out", "b.mp4", "--quiet")
     assert code == 0 and (tmp_path / "b.mp4").exists()
 
 
@@ -84,12 +74,12 @@ def test_a_subject_goes_to_a_folder_of_its_name_and_is_trained_further(capsys, t
     ],
 )
 def test_what_cannot_be_done_is_one_sentence(capsys, arguments, code, words) -> None:
-    found, out, err = call(capsys, *arguments)
+    found, out, err = run(capsys, *arguments)
     assert found == code and out == "" and words in err.splitlines()[-1]
 
 
 def test_an_estimate_does_nothing(capsys, pictures, tmp_path) -> None:
-    code, out, _ = call(
+    code, out, _ = run(
         capsys, "adapt", "--images", pictures, "--name", "rex", "--class-word", "ball", "--model", "playground-wan", "--estimate"
     )
     assert code == 0 and out.startswith("about ") and not (tmp_path / "subjects").exists()
@@ -97,10 +87,10 @@ def test_an_estimate_does_nothing(capsys, pictures, tmp_path) -> None:
 
 def test_steps_are_the_presets_and_sizes_the_models(capsys, pictures) -> None:
     asked = ("adapt", "--images", pictures, "--name", "rex", "--class-word", "ball", "--estimate", "--json")
-    code, out, _ = call(capsys, *asked)
+    code, out, _ = run(capsys, *asked)
     request = json.loads(out)["request"]["request"]
     assert code == 0 and request["steps"] == 0 and (request["width"], request["height"]) == (64, 64)
-    assert json.loads(call(capsys, *asked, "--preset", "paper")[1])["seconds"] > 0
+    assert json.loads(run(capsys, *asked, "--preset", "paper")[1])["seconds"] > 0
 
 
 def test_hidden_files_are_no_pictures(pictures) -> None:

@@ -1,8 +1,8 @@
-"""Attention that sees keys and values of another branch, in chosen layers and at chosen steps."""
+"""Attention that sees keys and values of another branch, in chosen layers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -11,13 +11,11 @@ import torch
 from torch import Tensor
 
 from pipelines.attention.processors import processors
-from pipelines.backbones.processors import attend
-
-Edit = Callable[[Tensor, Tensor, Tensor], Tensor]
+from pipelines.backbones.processors import Attend, attend
 
 
 class Sharing:
-    """The edits of the chosen layers; made by `sharing`. Until an edit is set, and while switched off, attention is plain.
+    """The edits of the chosen layers; made by `sharing`. Where no edit is set, attention is plain.
 
     Attributes:
         layers: numbers of the edited layers.
@@ -25,10 +23,10 @@ class Sharing:
 
     def __init__(self, layers: Collection[int]) -> None:
         self.layers = tuple(layers)
-        self._edits: dict[int, Edit] = {}
+        self._edits: dict[int, Attend] = {}
 
-    def set(self, layer: int, edit: Edit) -> None:
-        """From now on `edit` (see `Attend`) stands for the attention of `layer`."""
+    def set(self, layer: int, edit: Attend) -> None:
+        """From now on `edit` stands for the attention of `layer`."""
         self._edits[layer] = edit
 
     def clear(self) -> None:

@@ -9,11 +9,6 @@ from pipelines.attention.sharing import beside, blended, sharing
 from pipelines.backbones.processors import attend
 
 
-@pytest.fixture(params=["wan", "cogvideox"])
-def backbone(request):
-    return request.getfixturevalue(request.param)
-
-
 def predict(backbone) -> torch.Tensor:
     latents = backbone.initial_noise(9, 32, 48, 0)
     with torch.no_grad():

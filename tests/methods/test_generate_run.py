@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 
-from pipelines.backbones import open_store
 from pipelines.errors import UserError
 from pipelines.events import Preview, Progress, Result
 from pipelines.methods import run
@@ -19,16 +18,6 @@ from pipelines.methods.generate import cost
 from pipelines.methods.generate.plan import estimate
 from pipelines.methods.generate.request import GenerateRequest
 from pipelines.models.registry import entry
-
-
-@pytest.fixture(params=["tiny_wan_folder", "tiny_cogvideox_folder"])
-def folder(request: pytest.FixtureRequest) -> Path:
-    return request.getfixturevalue(request.param)
-
-
-@pytest.fixture
-def store(tmp_path, one_thread):
-    return open_store(tmp_path / "home", "cpu")
 
 
 def ask(folder: Path, **values) -> GenerateRequest:

@@ -6,7 +6,7 @@ picture, both as the judge sees them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,10 +22,12 @@ from pipelines.events import Result
 from pipelines.methods.appearance_warping.request import PersonaliseRequest
 from pipelines.methods.generate.request import GenerateRequest
 from pipelines.methods.subject_adaptation.request import AdaptRequest
+from pipelines.methods.subject_adaptation.subject import read_subject
 from pipelines.models.registry import ModelEntry
 from pipelines.playground.render import render
 from pipelines.playground.scene import HELD_OUT_INSTANCES, HELD_OUT_SEEDS, Scene, instance, sample_scene, still
 from pipelines.playground.subjects import Toy
+from pipelines.playground.train.stills import look
 from pipelines.playground.vocabulary import MOTIONS, PLACES
 from pipelines.requests import Request
 
@@ -72,9 +74,7 @@ def reference_pictures(toy: Toy, number: int, size: int = 128) -> list[np.ndarra
 
 def _as(toy: Toy, scene: Scene, motion: str) -> Toy:
     """The scene's subject with the looks of `toy`."""
-    return replace(
-        scene.subjects[-1], shape=toy.shape, colour=toy.colour, pattern=toy.pattern, emblem=toy.emblem, motion=motion
-    )  # fmt: skip
+    return replace(scene.subjects[-1], **look(toy), motion=motion)
 
 
 class Claims:
@@ -96,7 +96,8 @@ class Claims:
             frozen = [self.learn(toy, index, Path(folder) / f"{index}-query", adapt_query=True) for index, toy in enumerate(toys)]
             parts = [self.one(toy, index, subjects, frozen[index]) for index, toy in enumerate(toys)]
         for name in parts[0]:
-            yield Row.of(f"{self.model.name}: {name}", [part[name] for part in parts if np.isfinite(part[name])] or [float("nan")])
+            if known := _finite(part[name] for part in parts):
+                yield Row.of(f"{self.model.name}: {name}", known)
 
     def learn(self, toy: Toy, number: int, folder: Path, **settings: object) -> Path:
         """Adapt to the instance; the subject's folder."""
@@ -117,7 +118,8 @@ class Claims:
             case = case_of(toy, number * SCENES + index, self.shape)
             clips = self.clips(toy, case, subjects[number], subjects[number - 1], frozen)
             tables.append(self.figures(toy, case, clips, wanted))
-        mean = {name: float(np.nanmean([table[name] for table in tables])) for name in tables[0]}
+        known = {name: _finite(table[name] for table in tables) for name in tables[0]}
+        mean = {name: float(np.mean(values)) if values else float("nan") for name, values in known.items()}
         low, high = mean["identity, not adapted"], mean["identity, true picture"]
         gains = {name: (mean[f"identity, {name}"] - low) / (high - low) for name in (*WAYS, "another subject")}
         return mean | {f"identity gain, {name}": gain for name, gain in gains.items()}
@@ -128,7 +130,7 @@ class Claims:
         clips = {"not adapted": self.run(GenerateRequest.read(base | {"prompt": f"a {toy.shape} {case.words}"})).frames}
         asked = {name: (subject, name) for name in WAYS} | {"another subject": (other, "warp"), "queries too": (frozen, "off")}
         for name, (folder, way) in asked.items():
-            prompt = f"a {_word_of(folder)} {case.words}"
+            prompt = f"a {read_subject(folder).phrase} {case.words}"
             clips[name] = self.run(PersonaliseRequest.read(base | {"prompt": prompt, "subject": str(folder), "injection": way})).frames
         return clips
 
@@ -150,10 +152,9 @@ class Claims:
         return found
 
 
-def _word_of(folder: Path) -> str:
-    from pipelines.methods.subject_adaptation.subject import read_subject
-
-    return read_subject(folder).phrase
+def _finite(values: Iterable[float]) -> list[float]:
+    """Those that could be measured."""
+    return [value for value in values if np.isfinite(value)]
 
 
 def track_correlation(first: np.ndarray, second: np.ndarray, still: float = 1.0) -> float:

@@ -40,7 +40,6 @@ ALPHAS = (0.05, 0.1)
 SAME_PLACE = 0.15
 """Distance in surface coordinates (a subject measures about 2) up to which two places count as one: else it is not in the other picture."""
 
-
 Scores = dict[tuple[Descriptor, int, float], float]
 """(descriptor, layer, alpha) -> PCK."""
 
@@ -85,16 +84,18 @@ def truth_of(reference: Rendering, clip: Rendering, grid: tuple[int, int, int]) 
     """See `Pair`. A latent frame is asked about the middle one of the frames that it stands for."""
     surface = reference.surface[-1, 0]
     rows, columns = np.nonzero(np.isfinite(surface[..., 0]))
+    truth = np.full((grid[0], grid[1] * grid[2], 2), np.nan)
+    if not len(rows):
+        return truth
     tree, places = cKDTree(surface[rows, columns]), np.stack([columns, rows], 1) + 0.5
     folded = (len(clip.frames) - 1) // max(grid[0] - 1, 1)
-    truth = np.full((grid[0], grid[1] * grid[2], 2), np.nan)
     middles = centres(grid, clip.frames.shape[1:3]).astype(int)
     for frame in range(grid[0]):
         shown = clip.surface[-1, 0 if frame == 0 else 1 + (frame - 1) * folded + (folded - 1) // 2]
         seen = shown[middles[:, 1], middles[:, 0]]
         there = np.isfinite(seen[:, 0])
         distance, nearest = tree.query(seen[there])
-        truth[frame, there] = np.where((distance <= SAME_PLACE)[:, None], places[np.minimum(nearest, len(places) - 1)], np.nan)
+        truth[frame, there] = np.where((distance <= SAME_PLACE)[:, None], places[nearest], np.nan)
     return truth
 
 

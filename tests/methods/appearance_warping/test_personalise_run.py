@@ -10,7 +10,6 @@ import pytest
 import torch
 from PIL import Image
 
-from pipelines.backbones import open_store
 from pipelines.errors import UserError
 from pipelines.events import Preview, Progress, Result
 from pipelines.files import Files
@@ -19,16 +18,6 @@ from pipelines.methods.appearance_warping.request import PersonaliseRequest
 from pipelines.methods.subject_adaptation.request import AdaptRequest
 from pipelines.methods.subject_adaptation.subject import ADAPTER, CARD, TOKEN
 from pipelines.models.registry import entry
-
-
-@pytest.fixture(params=["tiny_wan_folder", "tiny_cogvideox_folder"])
-def folder(request: pytest.FixtureRequest) -> Path:
-    return request.getfixturevalue(request.param)
-
-
-@pytest.fixture
-def store(tmp_path, one_thread):
-    return open_store(tmp_path / "home", "cpu")
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ import pytest
 import torch
 from PIL import Image
 
-from pipelines.backbones import open_store
 from pipelines.errors import UserError
 from pipelines.events import Preview, Progress, Result
 from pipelines.files import Files
@@ -18,11 +17,6 @@ from pipelines.methods import planner, run
 from pipelines.methods.subject_adaptation.request import PRESETS, AdaptRequest
 from pipelines.methods.subject_adaptation.subject import CARD, read_references, read_subject
 from pipelines.models.registry import entry
-
-
-@pytest.fixture
-def store(tmp_path, one_thread):
-    return open_store(tmp_path / "home", "cpu")
 
 
 @pytest.fixture
