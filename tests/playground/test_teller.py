@@ -56,7 +56,7 @@ def test_views_show_the_subject_wherever_it_is() -> None:
 
 def test_it_learns_colours_and_leads_estimates_to_them(world: LatentWorld, tmp_path: Path) -> None:
     """Colour is what 128 small pictures can teach in seconds; a step down its gradient makes estimates agree with it more."""
-    teller = train_teller(world, tmp_path, Budget(minutes=1, steps=1500), "cpu")
+    teller = train_teller(world, tmp_path, Budget(minutes=1, steps=2500), "cpu")
     part, chosen = world.clips[0], np.array([seed for seed in range(128) if "colour" in world.clips[0].looks[seed]])
     latents, covers = (torch.from_numpy(values[chosen].astype(np.float32)) for values in (part.latents, part.covers))
     labels = {"colour": part.told(chosen, world.names)["colour"]}

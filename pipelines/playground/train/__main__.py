@@ -52,6 +52,7 @@ def _flags() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--sizes", default="64x64:2048,96x96:512", help="rendered training clips, height x width : count, ...")
     parser.add_argument("--stills", default="64x64:8192", help="the same for single frames of scenes at rest (wan, cogvideox)")
+    parser.add_argument("--stills-until", type=float, default=0.4, help="share of the training that is about those only")
     parser.add_argument("--clips", type=int, help="size of the training set of the recipes that render single frames")
     parser.add_argument("--frames", type=int, default=17)
     parser.add_argument("--batch", type=int, default=8, help="samples per step")

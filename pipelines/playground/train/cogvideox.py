@@ -17,7 +17,7 @@ from pipelines.playground.train.cogvideox_vae import quick
 from pipelines.playground.train.latents import Batch, Encode, LatentWorld, fingerprint, is_single, near_subjects
 from pipelines.playground.train.optimise import MuonAndAdamW
 from pipelines.playground.train.run import Average, Budget, Run, descend, warm_then_cosine
-from pipelines.playground.train.teller import SHARE, WEIGHT, Teller, train_teller
+from pipelines.playground.train.teachers import SHARE, Teachers, train_teachers
 from pipelines.playground.train.tokenizer import MAX_TOKENS, load_text_encoder, new_tokenizer
 
 TEXT_DIM = 128
@@ -94,7 +94,7 @@ def new_scheduler() -> CogVideoXDDIMScheduler:
 
 
 def velocity_loss(
-    model: TextAndVideo, scheduler: CogVideoXDDIMScheduler, teller: Teller, batch: Batch, noise: Tensor, timesteps: Tensor, ids: Tensor,
+    model: TextAndVideo, scheduler: CogVideoXDDIMScheduler, teachers: Teachers, batch: Batch, noise: Tensor, timesteps: Tensor, ids: Tensor,
     rotary: tuple[Tensor, Tensor],
 ) -> Tensor:  # fmt: skip
     """Mean square error of v = sqrt(a) noise - sqrt(1-a) x0 at x = sqrt(a) x0 + sqrt(1-a) noise (Salimans and Ho 2022, section 4).
@@ -108,7 +108,7 @@ def velocity_loss(
     share = scheduler.alphas_cumprod.float().to(noisy.device)[timesteps]
     signal, disturbance = share.sqrt(), (1 - share).sqrt()
     estimate = signal.view(-1, 1, 1, 1, 1) * noisy - disturbance.view(-1, 1, 1, 1, 1) * velocity
-    return error + WEIGHT * teller.disagreement(estimate, batch.covers, disturbance / (signal + disturbance), batch.labels)
+    return error + teachers.disagreement(estimate, disturbance / (signal + disturbance), batch)
 
 
 def draw_timesteps(count: int, levels: int = 1000) -> Tensor:
@@ -140,19 +140,20 @@ def encoder_of(vae: AutoencoderKLCogVideoX, device: str) -> Encode:
 
 def train_cogvideox(
     sets: Sequence[WorldClips], folder: Path, vae_folder: Path, budget: Budget, device: str, *, stills: Sequence[WorldClips] = (),
-    batch: int = 16, start: Path | None = None, resume: bool = True, seed: int = 0, compiled: bool = False,
+    batch: int = 16, start: Path | None = None, stills_until: float = 0.0, resume: bool = True, seed: int = 0, compiled: bool = False,
 ) -> CogVideoXPipeline:  # fmt: skip
     """Train on the latents of `sets`; returns the whole pipeline with averaged weights.
 
     Args:
-        stills: sets of single frames, which the first part of the training is about.
+        stills: sets of single frames; without them those are the first frames of the clips.
         batch: clips of 64 x 64 px per step; of larger ones fewer, of single frames more.
         start: folder of a finished model to go on from.
+        stills_until: share of the training that is about single frames only: five times as many in the same time, for shapes and colours.
     """
     torch.manual_seed(seed)
     vae = AutoencoderKLCogVideoX.from_pretrained(vae_folder, torch_dtype=torch.float32).eval().to(device)
     world = LatentWorld(sets, encoder_of(vae, device), folder / f"latents-{fingerprint(vae)}", stills)
-    teller = train_teller(world, folder, budget, device, resume=resume, seed=seed)
+    teachers = train_teachers(world, folder, budget, device, resume=resume, seed=seed)
     torch.manual_seed(seed)
     tokenizer = new_tokenizer()
     model = TextAndVideo(len(tokenizer))
@@ -168,12 +169,12 @@ def train_cogvideox(
 
     def update(step: int, progress: float) -> float:
         optimiser.set_rate(warm_then_cosine(progress, step, peak=PEAK, warm_steps=100))
-        drawn = world.batch(seed, step, batch, is_single(step, progress if stills else 1)).to(device)
+        drawn = world.batch(seed, step, batch, is_single(step, progress, stills_until)).to(device)
         ids = tokenizer(drawn.words, padding="max_length", max_length=MAX_TOKENS, truncation=True, return_tensors="pt").input_ids
         noise, timesteps = torch.randn(drawn.latents.shape), draw_timesteps(len(drawn.latents))
         parts = (part.to(device) for part in (noise, timesteps, ids))
         with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
-            loss = velocity_loss(model, pipeline.scheduler, teller, drawn, *parts, rotary_of(pipeline, drawn.latents))
+            loss = velocity_loss(model, pipeline.scheduler, teachers, drawn, *parts, rotary_of(pipeline, drawn.latents))
         return descend(loss, model, optimiser, average)
 
     run.loop(update)
@@ -195,7 +196,8 @@ def main(flags: argparse.Namespace, device: str) -> None:
     stills = open_sets(flags.stills, 1, flags.work / "world", first=sum(map(len, sets)))
     pipeline = train_cogvideox(
         sets, flags.work / "cogvideox", flags.vae or flags.work / "cogvideox-vae" / "model", Budget.of(flags), device,
-        stills=stills, batch=flags.batch, start=flags.start, resume=flags.resume, seed=flags.seed, compiled=flags.compile,
+        stills=stills, batch=flags.batch, start=flags.start, stills_until=flags.stills_until, resume=flags.resume, seed=flags.seed,
+        compiled=flags.compile,
     )  # fmt: skip
     out = flags.out or place("playground-cogvideox")
     export(pipeline, out, sets, encoder_of(pipeline.vae, "cpu"))

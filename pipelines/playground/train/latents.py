@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from pipelines.playground.scene import caption, sample_scene
+from pipelines.playground.scene import Scene, caption, sample_scene
 from pipelines.playground.subjects import looks
 from pipelines.playground.train.clips import CHUNK, WorldClips
 from pipelines.playground.train.vae import to_tensor
@@ -21,11 +21,11 @@ from pipelines.playground.train.vae import to_tensor
 PIXELS = 64 * 64
 """A batch of N means N clips of so many pixels a frame; of larger ones fewer."""
 
-STILLS_UNTIL = 0.4
-"""Share of the training that is about single frames only: five times as many pictures in the same time, for shapes and colours."""
-
 SUBJECTS = 4.0
 """How much more the loss counts where a subject is: of a frame they take a tenth."""
+
+AT_ITS_PLACE = ("still", "spin", "turn", "nod", "talk", "look around")
+"""Motions of toys and people that leave their centre where it is."""
 
 Encode = Callable[[torch.Tensor], torch.Tensor]
 """Clips (B, 3, T, H, W) in [-1, 1] -> normalised latents (B, C, T', H', W')."""
@@ -49,6 +49,8 @@ class LatentSet:
         self.covers = np.stack([cover(clips.covers(index), self.latents.shape[2:]) for index in range(len(clips))])
         scenes = [sample_scene(clips.seed(index)) for index in range(len(clips))]
         self.looks = [looks(scene.subjects[0]) if len(scene.subjects) == 1 else {} for scene in scenes]
+        self.ways = [way(scene) for scene in scenes]
+        self.alone = np.flatnonzero(self.ways)
         self.captions = {moving: [caption(scene, moving=moving) for scene in scenes] for moving in (True, False)}
 
     def __len__(self) -> int:
@@ -60,6 +62,10 @@ class LatentSet:
             name: torch.tensor([values.index(self.looks[int(i)][name]) if name in self.looks[int(i)] else -1 for i in chosen])
             for name, values in names.items()
         }
+
+    def gone(self, chosen: np.ndarray, ways: Sequence[str]) -> torch.Tensor:
+        """(B,) index in `ways` of the way the subjects of clips `chosen` go; -1 where there are several."""
+        return torch.tensor([ways.index(self.ways[int(i)]) if self.ways[int(i)] else -1 for i in chosen])
 
     @staticmethod
     def _chunk(clips: WorldClips, encode: Encode, folder: Path, index: int, batch: int) -> np.ndarray:
@@ -76,17 +82,18 @@ class LatentSet:
 
 class Batch(NamedTuple):
     """What a step is about: latents (B, C, T', H', W'), how far subjects cover them (B, 1, T', H', W') 0..1, captions, and what
-    `LatentSet.told` says of their subjects: nothing where the caption is empty."""
+    `LatentSet.told` and `LatentSet.gone` say of their subjects: nothing where the caption is empty."""
 
     latents: torch.Tensor
     covers: torch.Tensor
     words: list[str]
     labels: dict[str, torch.Tensor]
+    ways: torch.Tensor
 
     def to(self, device: str) -> Batch:
         """The same on another device."""
         labels = {name: places.to(device) for name, places in self.labels.items()}
-        return Batch(self.latents.to(device), self.covers.to(device), self.words, labels)
+        return Batch(self.latents.to(device), self.covers.to(device), self.words, labels, self.ways.to(device))
 
 
 class LatentWorld:
@@ -103,6 +110,7 @@ class LatentWorld:
         self.clips = [LatentSet(clips, encode, cache, batch) for clips in sets]
         self.stills = [LatentSet(clips, encode, cache, batch) for clips in stills] or self.clips
         self.names = names_of([look for part in (*self.clips, *self.stills) for look in part.looks])
+        self.ways = sorted({each for part in self.clips for each in part.ways if each})
 
     def batch(self, seed: int, step: int, size: int, single: bool) -> Batch:
         """A batch of clips, one in ten without a caption. `single` gives single frames, so many that the work stays that of clips."""
@@ -119,7 +127,14 @@ class LatentWorld:
         )
         silent = torch.tensor([not line for line in words])
         labels = {name: places.masked_fill(silent, -1) for name, places in part.told(chosen, self.names).items()}
-        return Batch(latents[:, :, frames], covers[:, :, frames], words, labels)
+        ways = part.gone(chosen, self.ways).masked_fill(silent, -1) if not single else torch.full((len(chosen),), -1)
+        return Batch(latents[:, :, frames], covers[:, :, frames], words, labels, ways)
+
+
+def way(scene: Scene) -> str:
+    """Name of the path of a scene's only subject; "" where there are several. A motion that keeps its place is "still"."""
+    motion = scene.subjects[0].motion
+    return "" if len(scene.subjects) > 1 else "still" if motion in AT_ITS_PLACE else motion
 
 
 def names_of(looks: Sequence[Mapping[str, str]]) -> dict[str, list[str]]:
@@ -141,9 +156,9 @@ def cover(masks: np.ndarray, cells: Sequence[int]) -> np.ndarray:
     return torch.stack([small[0], *later])[None].half().numpy()
 
 
-def is_single(step: int, progress: float) -> bool:
-    """Whether a step is about single frames: at first all are, then every fifth."""
-    return progress < STILLS_UNTIL or step % 5 == 4
+def is_single(step: int, progress: float, until: float) -> bool:
+    """Whether a step is about single frames: all are while `progress` is below `until`, then every fifth."""
+    return progress < until or step % 5 == 4
 
 
 def near_subjects(error: torch.Tensor, covers: torch.Tensor) -> torch.Tensor:

@@ -20,6 +20,7 @@ from pipelines.playground.train.latents import LatentSet, LatentWorld
 from pipelines.playground.train.looking import naming
 from pipelines.playground.train.optimise import MuonAndAdamW
 from pipelines.playground.train.run import Average, Budget, Run, descend, warm_then_cosine
+from pipelines.playground.train.tracker import disturb
 
 SIDE = 12
 """Side in latents of its view of the subject."""
@@ -134,12 +135,3 @@ def _views_of(
     frames = (torch.from_numpy(values[chosen, :, [frame]].astype(np.float32)).unsqueeze(2) for values in (part.latents, part.covers))
     latents, covers = (values.to(device) for values in frames)
     return latents, covers, {name: wanted.to(device) for name, wanted in part.told(chosen, names).items()}
-
-
-def disturb(latents: Tensor) -> Tensor:
-    """Latents (B, C, 1, H, W), some of them blurred and noisy, as a denoiser's estimates are."""
-    shape = (len(latents), 1, 1, 1, 1)
-    blurred = F.avg_pool2d(latents[:, :, 0], 3, 1, 1, count_include_pad=False)[:, :, None]
-    return latents.lerp(blurred, torch.rand(shape, device=latents.device)) + 0.4 * torch.rand(
-        shape, device=latents.device
-    ) * torch.randn_like(latents)

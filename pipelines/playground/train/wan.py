@@ -16,7 +16,7 @@ from pipelines.playground.train.clips import WorldClips, open_sets
 from pipelines.playground.train.latents import Batch, Encode, LatentWorld, fingerprint, is_single, near_subjects
 from pipelines.playground.train.optimise import MuonAndAdamW
 from pipelines.playground.train.run import Average, Budget, Run, descend, warm_then_cosine
-from pipelines.playground.train.teller import SHARE, WEIGHT, Teller, train_teller
+from pipelines.playground.train.teachers import SHARE, Teachers, train_teachers
 from pipelines.playground.train.tokenizer import MAX_TOKENS, load_text_encoder, new_tokenizer
 
 TEXT_DIM = 128
@@ -65,17 +65,17 @@ class TextAndVideo(nn.Module):
 
 
 def flow_loss(
-    model: TextAndVideo, teller: Teller, batch: Batch, noise: torch.Tensor, sigma: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor
+    model: TextAndVideo, teachers: Teachers, batch: Batch, noise: torch.Tensor, sigma: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor
 ) -> torch.Tensor:
     """Flow-matching loss: x = (1 - sigma) x0 + sigma noise, target noise - x0; sigma (B,) in 0..1.
 
-    It counts subjects more (`near_subjects`) and asks the teller about the estimate of x0.
+    It counts subjects more (`near_subjects`) and asks the teachers about the estimate of x0.
     """
     level = sigma.view(-1, 1, 1, 1, 1)
     noisy = (1 - level) * batch.latents + level * noise
     velocity = model.transformer(noisy, sigma * 1000, model.encode(ids, mask), return_dict=False)[0].float()
     error = near_subjects((velocity - (noise - batch.latents)).pow(2), batch.covers)
-    return error + WEIGHT * teller.disagreement(noisy - level * velocity, batch.covers, sigma, batch.labels)
+    return error + teachers.disagreement(noisy - level * velocity, sigma, batch)
 
 
 def draw_levels(count: int) -> torch.Tensor:
@@ -98,19 +98,20 @@ def encoder_of(vae: AutoencoderKLWan, device: str) -> Encode:
 
 def train_wan(
     sets: Sequence[WorldClips], folder: Path, vae_folder: Path, budget: Budget, device: str, *, stills: Sequence[WorldClips] = (),
-    batch: int = 16, start: Path | None = None, resume: bool = True, seed: int = 0, compiled: bool = False,
+    batch: int = 16, start: Path | None = None, stills_until: float = 0.0, resume: bool = True, seed: int = 0, compiled: bool = False,
 ) -> WanPipeline:  # fmt: skip
     """Train on the latents of `sets`; returns the whole pipeline with averaged weights.
 
     Args:
-        stills: sets of single frames, which the first part of the training is about.
+        stills: sets of single frames; without them those are the first frames of the clips.
         batch: clips of 64 x 64 px per step; of larger ones fewer, of single frames more.
         start: folder of a finished model to go on from.
+        stills_until: share of the training that is about single frames only: five times as many in the same time, for shapes and colours.
     """
     torch.manual_seed(seed)
     vae = AutoencoderKLWan.from_pretrained(vae_folder, torch_dtype=torch.float32).eval().to(device)
     world = LatentWorld(sets, encoder_of(vae, device), folder / f"latents-{fingerprint(vae)}", stills)
-    teller = train_teller(world, folder, budget, device, resume=resume, seed=seed)
+    teachers = train_teachers(world, folder, budget, device, resume=resume, seed=seed)
     torch.manual_seed(seed)
     tokenizer = new_tokenizer()
     model = TextAndVideo(len(tokenizer))
@@ -124,12 +125,12 @@ def train_wan(
 
     def update(step: int, progress: float) -> float:
         optimiser.set_rate(warm_then_cosine(progress, step, peak=PEAK, warm_steps=100))
-        drawn = world.batch(seed, step, batch, is_single(step, progress if stills else 1))
+        drawn = world.batch(seed, step, batch, is_single(step, progress, stills_until))
         tokens = tokenizer(drawn.words, padding="max_length", max_length=MAX_TOKENS, truncation=True, return_tensors="pt")
         noise, sigma = torch.randn(drawn.latents.shape), draw_levels(len(drawn.latents))
         parts = (part.to(device) for part in (noise, sigma, tokens.input_ids, tokens.attention_mask))
         with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
-            loss = flow_loss(model, teller, drawn.to(device), *parts)
+            loss = flow_loss(model, teachers, drawn.to(device), *parts)
         return descend(loss, model, optimiser, average)
 
     run.loop(update)
@@ -153,7 +154,7 @@ def main(flags: argparse.Namespace, device: str) -> None:
     trained = flags.work / "wan-vae" / "model"
     pipeline = train_wan(
         sets, flags.work / "wan", flags.vae or trained, Budget.of(flags), device, stills=stills, batch=flags.batch,
-        start=flags.start, resume=flags.resume, seed=flags.seed, compiled=flags.compile,
+        start=flags.start, stills_until=flags.stills_until, resume=flags.resume, seed=flags.seed, compiled=flags.compile,
     )  # fmt: skip
     refined = flags.work / "wan-vae" / "refined"
     if refined.exists():
