@@ -36,7 +36,7 @@ def setting(
     Args:
         label, help, unit: words for a person; `unit` stands behind the label.
         advanced: shown only when asked for.
-        widget: "text", "textarea", "model", "seed", "size" or "" (chosen from the type).
+        widget: "text", "textarea", "model", "seed", "size", "lora" or "" (chosen from the type).
         choices: closed list of values.
         step: spacing of valid values in a slider.
         slider: the range a slider shows, narrower than the limits that are enforced.
@@ -124,6 +124,12 @@ class VideoRequest(Request):
     steps: int = setting(20, label="Steps", help="More steps take longer and draw more carefully.", ge=1, le=200, slider=(1, 60))
     guidance: float = setting(
         4.0, label="Guidance", help="How strongly the prompt steers; 1 switches guidance off.", ge=1, le=30, step=0.1, slider=(1, 15)
+    )
+    lora: str = setting(
+        "", label="LoRA", widget="lora", advanced=True, help="A file of weights of your own, made for this model.", max_length=400
+    )
+    lora_strength: float = setting(
+        1.0, label="LoRA strength", advanced=True, help="How much of it comes in; 0: nothing.", ge=0, le=2, step=0.05, slider=(0, 2)
     )
 
     def with_seed(self) -> Self:

@@ -3,47 +3,122 @@
 from __future__ import annotations
 
 import json
+import re
+import warnings
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
 from peft import LoraConfig, get_peft_model_state_dict, set_peft_model_state_dict
-from safetensors import SafetensorError, safe_open
-from torch import Tensor
+from peft.tuners.lora import LoraLayer
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
 
+from pipelines.backbones.lora_files import LARGEST_RANK, no_lora, ranks_of, read_header
 from pipelines.errors import UserError
 
 if TYPE_CHECKING:
     from pipelines.backbones.base import Backbone
 
-LARGEST_RANK = 1024
 HEADER = "lora_adapter_metadata"
 PREFIX = "transformer."
 
 
 @contextmanager
-def lora(backbone: Backbone, config: LoraConfig, weights: Mapping[str, Tensor] | None = None, name: str = "subject") -> Iterator[None]:
-    """Within, the transformer has an adapter; afterwards its modules are the very ones that it had.
+def lora(
+    backbone: Backbone,
+    config: LoraConfig,
+    weights: Mapping[str, Tensor] | None = None,
+    name: str = "subject",
+    strength: float = 1.0,
+    title: str = "The adapter",
+) -> Iterator[None]:
+    """Within, the transformer has one more adapter; afterwards its modules are the very ones that it had.
+
+    Adapters of different names nest, and their effects add up.
 
     Args:
         config: rank, alpha and target modules.
-        weights: peft's names -> values, as `lora_weights` gives them; None leaves the adapter without effect.
+        weights: peft's names -> values, as `lora_weights` gives them, which are frozen; None: a new adapter, without effect
+            until it is trained.
+        strength: factor of the adapter's effect; with 0 the model is left alone.
+        title: what sentences call it.
     Raises UserError for weights that do not fit the model.
     """
     transformer = backbone.transformer
-    if getattr(transformer, "peft_config", None):
-        raise RuntimeError("The model has an adapter already.")
-    try:
-        transformer.add_adapter(config, adapter_name=name)
+    others = list(getattr(transformer, "peft_config", {}))
+    if name in others:
+        raise RuntimeError(f"The model has an adapter called {name} already.")
+    if weights is not None:
+        _check_fit(transformer, weights, title)
+        if strength == 0:
+            yield
+            return
+    with _restored(transformer, name) as trained:
+        _add(transformer, config, name)
+        transformer.set_adapter([*others, name])
+        for parameter in transformer.parameters():
+            parameter.requires_grad_(trained.get(parameter, weights is None))
+            if parameter not in trained and parameter.dtype.itemsize == 1:  # made like the base, whose bytes are not computed with
+                parameter.data = parameter.data.to(backbone.dtype)
         if weights is not None:
-            _fill(transformer, weights, name)
+            set_peft_model_state_dict(transformer, dict(weights), adapter_name=name)
+        for layer in _layers(transformer).values():
+            layer.set_scale(name, strength)
+        transformer.delete_adapters([])  # of none: makes offloading, where there is some, take in the new layers
         yield
+
+
+@contextmanager
+def _restored(transformer: Any, name: str) -> Iterator[dict[nn.Parameter, bool]]:
+    """Yields which parameters there are and whether they train; removes the adapter `name` and all traces of it."""
+    layers = _layers(transformer).keys()
+    trained = {parameter: parameter.requires_grad for parameter in transformer.parameters()}
+    try:
+        yield trained
     finally:
-        if getattr(transformer, "peft_config", None):
-            transformer.unload_lora()
-        transformer.requires_grad_(False)
+        transformer.delete_adapters(name)
+        for path in _layers(transformer).keys() - layers:
+            transformer.set_submodule(path, transformer.get_submodule(path).get_base_layer())
+        for parameter, trains in trained.items():
+            parameter.requires_grad_(trains)
+
+
+def trainable(backbone: Backbone) -> list[nn.Parameter]:
+    """The parameters of the adapter that is being trained."""
+    return [parameter for parameter in backbone.transformer.parameters() if parameter.requires_grad]
+
+
+def _layers(transformer: Any) -> dict[str, LoraLayer]:
+    """Path -> layer of those that have an adapter."""
+    return {path: module for path, module in transformer.named_modules() if isinstance(module, LoraLayer)}
+
+
+def _add(transformer: Any, config: LoraConfig, name: str) -> None:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Already found a `peft_config`")  # a second adapter is meant
+        transformer.add_adapter(config, adapter_name=name)
+
+
+def _check_fit(transformer: Any, weights: Mapping[str, Tensor], title: str) -> None:
+    """Before anything is made in the sizes that weights have: each must be for a linear layer of the model, in its size."""
+    modules = {path: module for path, module in transformer.named_modules() if isinstance(module, nn.Linear | LoraLayer)}
+    for key, value in weights.items():
+        path, _, part = key.partition(".lora_")
+        layer = None if path.endswith(".base_layer") else modules.get(path)
+        wanted = layer and {
+            "A.weight": (*value.shape[:1], layer.in_features),
+            "B.weight": (layer.out_features, *value.shape[1:]),
+            "B.bias": (layer.out_features,),
+        }.get(part)
+        if wanted != tuple(value.shape):
+            raise UserError(f"{title} was made for another model: choose the model that it belongs to.")
+
+
+# --- files ---------------------------------------------------------------------------------------------------------
 
 
 def lora_weights(backbone: Backbone, name: str = "subject") -> dict[str, Tensor]:
@@ -61,47 +136,6 @@ def save_lora(backbone: Backbone, file: Path, config: LoraConfig, weights: Mappi
     )
 
 
-def read_lora(file: Path) -> tuple[LoraConfig, dict[str, Tensor]]:
-    """Configuration and weights of an adapter file for a transformer, as `save_lora` or diffusers wrote it.
-
-    The header is not trusted: rank and alpha are taken from it only as numbers within bounds, the rest is read off the weights.
-    Raises UserError naming the file for anything else.
-    """
-    try:
-        with safe_open(file, framework="pt") as opened:
-            header = opened.metadata() or {}
-            values = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118  not a dict
-    except (OSError, SafetensorError, ValueError) as error:
-        raise UserError(f"{file.name} cannot be read as safetensors: export the adapter again.") from error
-    weights = {key.removeprefix(PREFIX): value for key, value in values.items() if key.startswith(PREFIX)}
-    down = {key: value for key, value in weights.items() if key.endswith(".lora_A.weight")}
-    if not down or len(weights) != 2 * len(down) or any(not value.isfinite().all() for value in weights.values()):
-        raise UserError(f"{file.name} holds no LoRA for the transformer of a video model.")
-    ranks = {value.shape[0] for value in down.values()}
-    if len(ranks) != 1 or not 1 <= (rank := ranks.pop()) <= LARGEST_RANK:
-        raise UserError(f"{file.name} holds a LoRA of several ranks or one above {LARGEST_RANK}, which cannot be used here.")
-    targets = sorted(key.removesuffix(".lora_A.weight") for key in down)
-    return LoraConfig(r=rank, lora_alpha=_alpha(header, rank), target_modules=targets), weights
-
-
-def _fill(transformer: Any, weights: Mapping[str, Tensor], name: str) -> None:
-    try:
-        outcome = set_peft_model_state_dict(transformer, dict(weights), adapter_name=name)
-    except (RuntimeError, ValueError, KeyError) as error:
-        raise UserError("The adapter was made for another model: choose the model that its card names.") from error
-    if outcome.unexpected_keys:
-        raise UserError("The adapter was made for another model: choose the model that its card names.")
-
-
-def _alpha(header: Mapping[str, str], rank: int) -> float:
-    """lora_alpha of the header if it is a sensible number; else the rank, as diffusers does."""
-    try:
-        alpha = json.loads(header[HEADER])[f"{PREFIX}lora_alpha"]
-        return float(alpha) if 0 < float(alpha) <= 16 * LARGEST_RANK else float(rank)
-    except (KeyError, ValueError, TypeError):
-        return float(rank)
-
-
 def _plain(values: Any) -> Any:
     """What JSON can hold: sets become lists, other objects their text."""
     if isinstance(values, Mapping):
@@ -111,6 +145,75 @@ def _plain(values: Any) -> Any:
     return values if isinstance(values, str | int | float | bool) or values is None else str(values)
 
 
-def trainable(backbone: Backbone) -> list[torch.nn.Parameter]:
-    """The parameters of the adapter that is on the transformer."""
-    return [parameter for parameter in backbone.transformer.parameters() if parameter.requires_grad]
+def read_lora(file: Path, pipeline: Any = None) -> tuple[LoraConfig, dict[str, Tensor]]:
+    """Configuration and weights of an adapter file for a transformer, as `save_lora` or diffusers wrote it.
+
+    The header is not trusted: alpha is taken from it only as a number within bounds, the rest is read off the weights.
+
+    Args:
+        pipeline: class of diffusers that converts other tools' layouts; None: there is none but diffusers' own.
+    Raises UserError naming the file for anything else.
+    """
+    header = read_header(file)
+    ranks_of(file, header.shapes)
+    try:
+        values = load_file(file)
+    except (OSError, SafetensorError, ValueError) as error:
+        raise UserError(f"{file.name} cannot be read as safetensors: export the adapter again.") from error
+    if pipeline is not None:
+        values = _converted(file, values, pipeline)
+    weights = {key.removeprefix(PREFIX): value for key, value in values.items() if key.startswith(PREFIX)}
+    ranks = ranks_of(file, {key: tuple(value.shape) for key, value in weights.items()})
+    biases = {key for key in weights if key.endswith(".lora_B.bias")}
+    if len(weights) != len(values) or len(weights) != 2 * len(ranks) + len(biases):
+        raise no_lora(file)
+    if any(not value.isfinite().all() for value in weights.values()):
+        raise UserError(f"{file.name} holds numbers that are not finite: export the adapter again.")
+    return _config(ranks, _settings(header.texts), bool(biases)), weights
+
+
+def _converted(file: Path, values: dict[str, Tensor], pipeline: Any) -> dict[str, Tensor]:
+    """In diffusers' own layout. An alpha that is not positive would keep its conversion from ending."""
+    if any(not 0 < value.item() < float("inf") for key, value in values.items() if key.endswith(".alpha")):
+        raise no_lora(file)
+    try:
+        return pipeline.lora_state_dict(values)
+    except Exception as error:  # it trusts files: whatever it raises means that this one is of another kind
+        raise no_lora(file) from error
+
+
+def _config(ranks: Mapping[str, int], settings: Mapping[str, Any], biased: bool) -> LoraConfig:
+    """peft's configuration; modules whose rank or alpha is not the usual one are listed, by patterns that match them alone."""
+    patterns = settings.get("alpha_pattern")
+    chosen = {re.sub(r"[\\^]", "", key): value for key, value in patterns.items()} if isinstance(patterns, Mapping) else {}
+    alphas = {module: _alpha(module, chosen) or _number(settings.get("lora_alpha")) or rank for module, rank in ranks.items()}
+    rank, alpha = (Counter(numbers.values()).most_common(1)[0][0] for numbers in (ranks, alphas))
+    return LoraConfig(
+        r=rank,
+        lora_alpha=alpha,
+        rank_pattern={f"^{re.escape(module)}": value for module, value in ranks.items() if value != rank},
+        alpha_pattern={f"^{re.escape(module)}": value for module, value in alphas.items() if value != alpha},
+        target_modules=sorted(ranks),
+        use_rslora=settings.get("use_rslora") is True,
+        lora_bias=biased,
+    )
+
+
+def _settings(texts: Mapping[str, str]) -> dict[str, Any]:
+    """What a header says of the adapter, unchecked; nothing where it says nothing that can be read."""
+    try:
+        return {key.removeprefix(PREFIX): value for key, value in json.loads(texts[HEADER]).items()}
+    except (KeyError, ValueError, AttributeError, RecursionError):
+        return {}
+
+
+def _alpha(module: str, patterns: Mapping[str, Any]) -> float | None:
+    """A module's own alpha: patterns are taken for the ends of names that they nearly always are, and never run."""
+    parts = module.split(".")
+    ends = (".".join(parts[start:]) for start in range(len(parts)))
+    return next((_number(patterns[end]) for end in ends if end in patterns), None)
+
+
+def _number(value: Any) -> float | None:
+    """`value` if it is a sensible number; else None, and so the rank is taken, as diffusers does without a header."""
+    return value if isinstance(value, int | float) and 0 < value <= 16 * LARGEST_RANK else None

@@ -1,4 +1,4 @@
-"""Adapters: without effect at first, kept in files that diffusers reads, gone without a trace; hostile files are sentences."""
+"""Adapters: without effect at first, nested, kept in files that diffusers reads, gone without a trace; hostile files are sentences."""
 
 from __future__ import annotations
 
@@ -9,28 +9,25 @@ import pytest
 import torch
 from peft import LoraConfig
 from safetensors.torch import load_file, save_file
+from tiny_loras import predict, write_lora
 
-from pipelines.backbones.adapters import HEADER, lora, lora_weights, read_lora, save_lora, trainable
+from pipelines.backbones.adapters import HEADER, lora, lora_weights, read_lora, trainable
 from pipelines.errors import UserError
 
 CONFIG = LoraConfig(r=3, lora_alpha=6, target_modules=["to_k", "to_v", "to_out.0"])
 
 
-def predict(backbone) -> torch.Tensor:
-    latents, text = backbone.initial_noise(5, 32, 32, 0), backbone.encode_text(["a red ball"])
-    with torch.no_grad():
-        return backbone.denoise(latents, torch.tensor(500), text)
-
-
 @pytest.fixture
 def file(backbone, tmp_path: Path) -> Path:
     """An adapter with an effect, written by us."""
-    torch.manual_seed(0)
-    with lora(backbone, CONFIG):
-        for parameter in trainable(backbone):
-            torch.nn.init.normal_(parameter, std=0.3)
-        save_lora(backbone, tmp_path / "rex.safetensors", CONFIG, lora_weights(backbone))
-    return tmp_path / "rex.safetensors"
+    return write_lora(backbone, tmp_path / "rex.safetensors", CONFIG)
+
+
+@pytest.fixture
+def own(backbone, tmp_path: Path) -> tuple:
+    """Another, which covers queries that the first does not."""
+    config = LoraConfig(r=2, lora_alpha=2, target_modules=["to_q", "to_k"])
+    return read_lora(write_lora(backbone, tmp_path / "own.safetensors", config, seed=1))
 
 
 def test_a_new_adapter_changes_nothing_and_is_all_that_trains(backbone) -> None:
@@ -104,3 +101,130 @@ def test_an_adapter_of_another_model_is_refused_and_leaves_no_trace(backbone, fi
             pass
         assert torch.equal(predict(backbone), before)
         assert not getattr(backbone.transformer, "peft_config", None)
+
+
+# --- several, and how strongly ---------------------------------------------------------------------------------------
+
+
+def state(backbone) -> dict:
+    """All that adapters may change: which modules there are, what they hold, what trains, what is switched on and how strongly."""
+    transformer = backbone.transformer
+    inside = {name: (id(module), getattr(module, "active_adapters", None)) for name, module in transformer.named_modules()}
+    scales = {name: dict(module.scaling) for name, module in transformer.named_modules() if hasattr(module, "scaling")}
+    weights = {name: (id(value), value.requires_grad, value.clone()) for name, value in transformer.named_parameters()}
+    return {"modules": inside, "scales": scales, "weights": weights, "configs": list(getattr(transformer, "peft_config", {}))}
+
+
+def assert_same(before: dict, after: dict) -> None:
+    for part in ("modules", "scales", "configs"):
+        assert before[part] == after[part]
+    assert before["weights"].keys() == after["weights"].keys()
+    for name, (identity, trains, value) in before["weights"].items():
+        assert after["weights"][name][:2] == (identity, trains) and torch.equal(after["weights"][name][2], value)
+
+
+def reach(backbone) -> dict[str, torch.Tensor]:
+    """What the attention's linear layers make of each of their inputs: (in, out), whatever they are made of."""
+    found = {}
+    for block in backbone.blocks():
+        for name in ("to_q", "to_k"):
+            layer = getattr(block.attention, name)
+            found[f"{block.index}.{name}"] = layer(torch.eye(layer.in_features)).detach()
+    return found
+
+
+@pytest.mark.parametrize("ending", ["end", "error"])
+@pytest.mark.parametrize("new", [True, False])
+def test_adapters_nest_and_each_leaves_what_it_found(backbone, file: Path, own, ending: str, new: bool) -> None:
+    bare, untouched = state(backbone), predict(backbone)
+    with lora(backbone, CONFIG) if new else lora(backbone, *read_lora(file), strength=0.5):
+        alone, before = predict(backbone), state(backbone)
+        trains, kept = trainable(backbone), lora_weights(backbone)
+        assert bool(trains) == new
+        try:
+            with lora(backbone, *own, name="own"):
+                assert not torch.allclose(predict(backbone), alone)
+                assert [id(one) for one in trainable(backbone)] == [id(one) for one in trains]
+                assert lora_weights(backbone).keys() == kept.keys()
+                if ending == "error":
+                    raise ZeroDivisionError
+        except ZeroDivisionError:
+            pass
+        assert_same(before, state(backbone))
+        assert torch.equal(predict(backbone), alone)
+    assert_same(bare, state(backbone))
+    assert torch.equal(predict(backbone), untouched)
+
+
+def test_the_order_of_nesting_does_not_matter_and_effects_add_up(backbone, file: Path, own) -> None:
+    base, subject = reach(backbone), read_lora(file)
+    with lora(backbone, *subject):
+        first = reach(backbone)
+    with lora(backbone, *own, name="own"):
+        second = reach(backbone)
+    with lora(backbone, *subject), lora(backbone, *own, name="own"):
+        both, picture = reach(backbone), predict(backbone)
+    with lora(backbone, *own, name="own"), lora(backbone, *subject):
+        assert torch.allclose(predict(backbone), picture, atol=1e-5)
+    for name, value in base.items():
+        assert torch.allclose(both[name] - value, (first[name] - value) + (second[name] - value), atol=1e-5)
+
+
+def test_training_goes_on_within_an_adapter_that_stays_as_it_is(backbone, own) -> None:
+    with lora(backbone, *own, name="own"):
+        before = lora_weights(backbone, "own")
+        with lora(backbone, CONFIG):
+            assert {name.split(".")[-2] for name, one in backbone.transformer.named_parameters() if one.requires_grad} == {"subject"}
+            text = backbone.encode_text(["a ball"])
+            loss = backbone.denoise(backbone.initial_noise(1, 32, 32, 0), torch.tensor(500), text).square().mean()
+            loss.backward()
+            torch.optim.SGD(trainable(backbone), lr=0.1).step()
+            trained = lora_weights(backbone)
+        after = lora_weights(backbone, "own")
+    assert any(value.any() for key, value in trained.items() if "lora_B" in key)
+    assert before.keys() == after.keys() and all(torch.equal(value, after[key]) for key, value in before.items())
+
+
+def test_strength_0_is_the_untouched_model(backbone, file: Path) -> None:
+    bare, before = state(backbone), predict(backbone)
+    with lora(backbone, *read_lora(file), strength=0):
+        assert torch.equal(predict(backbone), before)
+        assert_same(bare, state(backbone))
+
+
+def test_strength_scales_the_change_of_the_weights(backbone, file: Path) -> None:
+    base, subject = reach(backbone), read_lora(file)
+    with lora(backbone, *subject):
+        whole = {name: value - base[name] for name, value in reach(backbone).items()}
+    assert any(change.abs().max() > 0.1 for change in whole.values())
+    for strength in (0.25, 1.5, 2):
+        with lora(backbone, *subject, strength=strength):
+            assert all(torch.allclose(value - base[name], strength * whole[name], atol=1e-5) for name, value in reach(backbone).items())
+
+
+def test_one_that_does_not_fit_leaves_the_other_alone(backbone, file: Path, own) -> None:
+    config, weights = own
+    wide = {key: torch.zeros(value.shape[0] * 2, value.shape[1] * 2) for key, value in weights.items()}
+    inside = {key.replace("to_k.", "to_k.base_layer."): value for key, value in weights.items()}
+    with lora(backbone, *read_lora(file)):
+        before = state(backbone)
+        for hostile in (wide, inside):
+            with pytest.raises(UserError, match=r"^own\.safetensors was made for another model"):
+                lora(backbone, config, hostile, name="own", title="own.safetensors").__enter__()
+        with pytest.raises(RuntimeError, match="subject already"):
+            lora(backbone, *own).__enter__()
+        assert_same(before, state(backbone))
+
+
+def test_stored_in_bytes_and_offloaded_it_works_too(backbone, file: Path, own) -> None:
+    config, weights = own
+    transformer, (path, *_) = backbone.transformer, config.target_modules
+    transformer.enable_layerwise_casting(storage_dtype=torch.float8_e4m3fn, compute_dtype=torch.float32)
+    transformer.enable_group_offload(onload_device=torch.device("cpu"), offload_type="leaf_level")
+    before = predict(backbone)
+    with lora(backbone, *read_lora(file)), lora(backbone, *own, name="own"):
+        assert not torch.allclose(predict(backbone), before)
+        down = transformer.get_submodule(path).lora_A["own"]
+        assert torch.equal(down.weight, weights[f"{path}.lora_A.weight"]), "in the precision of the computation"
+        assert down._diffusers_hook.get_hook("group_offloading"), "moved to the card together with the layer"
+    assert torch.equal(predict(backbone), before)

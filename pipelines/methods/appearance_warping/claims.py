@@ -39,6 +39,8 @@ SCENES = 4
 """Clips of each instance."""
 
 WAYS = ("off", "warp", "warp-unmasked", "key-value", "concat")
+BARS = {"identity gain, warp": 0.5}
+
 MOVING = ("left", "right", "rise", "fall", "bounce", "jump", "circle", "swing")
 
 
@@ -87,6 +89,7 @@ class Claims:
     def __init__(self, model: ModelEntry, run: Run, judge: Judge, segmenter: Segmenter, adapting: dict[str, object] | None = None) -> None:
         self.model, self.run, self.judge, self.segmenter, self.adapting = model, run, judge, segmenter, adapting or {}
         self.shape = (model.default_frames, model.default_height, model.default_width)
+        self.costs: dict[str, list[float]] = {}
 
     def rows(self, instances: int) -> Iterator[Row]:
         """All rows, over `instances` held-out instances and SCENES clips of each; errors are over instances."""
@@ -97,7 +100,16 @@ class Claims:
             parts = [self.one(toy, index, subjects, frozen[index]) for index, toy in enumerate(toys)]
         for name in parts[0]:
             if known := _finite(part[name] for part in parts):
-                yield Row.of(f"{self.model.name}: {name}", known)
+                yield Row.of(f"{self.model.name}: {name}", known, BARS.get(name))
+        for name, values in self.costs.items():
+            yield Row.of(f"{self.model.name}: {name}", values)
+
+    def costing(self, name: str, request: Request) -> Result:
+        """Run `request` and remember what it took under `name`."""
+        result = self.run(request)
+        self.costs.setdefault(f"seconds, {name}", []).append(result.values["seconds"])
+        self.costs.setdefault("peak memory in GB", []).append(result.values["peak_bytes"] / 1e9)
+        return result
 
     def learn(self, toy: Toy, number: int, folder: Path, **settings: object) -> Path:
         """Adapt to the instance; the subject's folder."""
@@ -108,7 +120,7 @@ class Claims:
         values = {"model": self.model.name, "name": f"rex {number}", "class_word": toy.shape, "folder": str(folder)}
         sizes = {"height": self.model.default_height, "width": self.model.default_width}
         images = {"images": [str(file) for file in sorted(pictures.iterdir())]}
-        self.run(AdaptRequest.read(values | sizes | images | self.adapting | settings))
+        self.costing("adaptation", AdaptRequest.read(values | sizes | images | self.adapting | settings))
         return folder
 
     def one(self, toy: Toy, number: int, subjects: Sequence[Path], frozen: Path) -> dict[str, float]:
@@ -127,11 +139,13 @@ class Claims:
     def clips(self, toy: Toy, case: Case, subject: Path, other: Path, frozen: Path) -> dict[str, np.ndarray]:
         """The case drawn in every way, all from one noise."""
         base = {"model": self.model.name, "seed": case.seed} | self.model.defaults()
-        clips = {"not adapted": self.run(GenerateRequest.read(base | {"prompt": f"a {toy.shape} {case.words}"})).frames}
+        plain = GenerateRequest.read(base | {"prompt": f"a {toy.shape} {case.words}"})
+        clips = {"not adapted": self.costing("not adapted", plain).frames}
         asked = {name: (subject, name) for name in WAYS} | {"another subject": (other, "warp"), "queries too": (frozen, "off")}
         for name, (folder, way) in asked.items():
             prompt = f"a {read_subject(folder).phrase} {case.words}"
-            clips[name] = self.run(PersonaliseRequest.read(base | {"prompt": prompt, "subject": str(folder), "injection": way})).frames
+            request = PersonaliseRequest.read(base | {"prompt": prompt, "subject": str(folder), "injection": way})
+            clips[name] = self.costing(name, request).frames
         return clips
 
     def figures(self, toy: Toy, case: Case, clips: dict[str, np.ndarray], wanted: np.ndarray) -> dict[str, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Hashable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from pipelines.attention.windows import Window, layer_window, step_window
 from pipelines.events import Event, Preview, Progress
 from pipelines.methods.appearance_warping.injection import How, Seen, Trust, injecting
 from pipelines.methods.appearance_warping.reference import Descriptor, Reference, Wanted, record_reference, reference_clip
+from pipelines.methods.appearance_warping.remembered import recall, remember
 from pipelines.methods.subject_adaptation.pictures import fit
 from pipelines.methods.subject_adaptation.subject import Subject
 from pipelines.methods.subject_adaptation.train import TEMPLATES
@@ -67,10 +68,14 @@ class Clip:
     negative_prompt: str = ""
 
 
-def draw_subject(backbone: Backbone, subject: Subject, picture: np.ndarray, clip: Clip, fine: Fine) -> Iterator[Event | Tensor]:
+def draw_subject(
+    backbone: Backbone, subject: Subject, picture: np.ndarray, clip: Clip, fine: Fine, weights: Hashable = None
+) -> Iterator[Event | Tensor]:
     """Draw `clip` on a backbone that knows `subject` (see `adapted`), injecting the appearance of `picture` (H, W, 3) uint8.
 
-    Yields Progress and Preview, and last the latents (1, C, T', H', W').
+    Yields Progress and Preview, and last the latents (1, C, T', H', W'). Where something is injected, the first Preview is the
+    picture itself, cut as the model sees it. `weights` stands for those of the subject: with it, a reference that was inverted
+    before is not inverted again.
     """
     text, empty = backbone.encode_text([clip.prompt, clip.negative_prompt]).chunk(2)
     latents = backbone.initial_noise(clip.frames, clip.height, clip.width, clip.seed)
@@ -79,16 +84,11 @@ def draw_subject(backbone: Backbone, subject: Subject, picture: np.ndarray, clip
     wanted = what_is_wanted(backbone, fine, schedule.timesteps.tolist())
     reference = Reference({}, {})
     if fine.inject:
-        clean = backbone.encode_video(reference_clip(shown, clip.frames if fine.whole_reference else 1))
-        words = TEMPLATES[0].format(subject.phrase)
-        named = find_tokens(backbone.pipeline.tokenizer, words, subject.token)
-        began = time.perf_counter()
-        for event in record_reference(backbone, clean, clip.steps, backbone.encode_text([words]), wanted, named):
-            if isinstance(event, Reference):
-                reference = event
-            else:
-                pace = (time.perf_counter() - began) / event.step
-                yield replace(event, seconds_left=pace * (event.total - event.step + DENOISING * event.total))
+        yield Preview("frames", "reference", 0, shown[None])
+        whole = (weights, shown.shape, shown.tobytes(), clip.frames if fine.whole_reference else 1, clip.steps, wanted)
+        key = None if weights is None else whole
+        reference = recall(backbone, key) or (yield from inverted(backbone, subject, shown, clip, fine, wanted))
+        remember(backbone, key, reference)
     tokens = find_tokens(backbone.pipeline.tokenizer, clip.prompt, subject.token)
     started, total = time.perf_counter(), len(schedule)
     with injecting(backbone, latents, tokens, reference, wanted, fine.trust, 2 if clip.guidance > 1 else 1, fine.how) as injection:
@@ -108,6 +108,23 @@ def draw_subject(backbone: Backbone, subject: Subject, picture: np.ndarray, clip
             pace = (time.perf_counter() - started) / (index + 1)
             yield Progress("denoising", index + 1, total, pace * (total - index - 1))
     yield latents
+
+
+def inverted(
+    backbone: Backbone, subject: Subject, shown: np.ndarray, clip: Clip, fine: Fine, wanted: Wanted
+) -> Generator[Event, None, Reference]:
+    """Invert the picture `shown` (H, W, 3) uint8, cut as the clip: yields Progress, returns what was recorded."""
+    clean = backbone.encode_video(reference_clip(shown, clip.frames if fine.whole_reference else 1))
+    words = TEMPLATES[0].format(subject.phrase)
+    named = find_tokens(backbone.pipeline.tokenizer, words, subject.token)
+    began, reference = time.perf_counter(), Reference({}, {})
+    for event in record_reference(backbone, clean, clip.steps, backbone.encode_text([words]), wanted, named):
+        if isinstance(event, Reference):
+            reference = event
+        else:
+            pace = (time.perf_counter() - began) / event.step
+            yield replace(event, seconds_left=pace * (event.total - event.step + DENOISING * event.total))
+    return reference
 
 
 def what_is_wanted(backbone: Backbone, fine: Fine, timesteps: list[float]) -> Wanted:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,9 +16,10 @@ from pipelines.events import Event, Preview, Progress, Result
 from pipelines.files import ANYWHERE, Files
 from pipelines.methods.appearance_warping.plan import check, plan
 from pipelines.methods.appearance_warping.request import PersonaliseRequest
+from pipelines.methods.generate.lora import OwnLora, find_lora, with_lora
 from pipelines.methods.generate.memory import forget_peak, peak
 from pipelines.methods.generate.run import cut
-from pipelines.methods.subject_adaptation.subject import in_prompt, read_references, read_subject
+from pipelines.methods.subject_adaptation.subject import ADAPTER, TOKEN, in_prompt, read_references, read_subject
 from pipelines.models.registry import entry, require
 from pipelines.models.store import ModelStore
 
@@ -38,22 +39,40 @@ def run(request: PersonaliseRequest, store: ModelStore, files: Files = ANYWHERE)
     require(model)
     folder = files.find(request.subject)
     prompt = in_prompt(request.prompt, read_subject(folder))
+    lora = find_lora(request, files)
     planned = plan(request.with_seed(), model)
     yield Progress("preparing")
     if store.folder(model) is None:
         yield from store.download(model.name)
-    yield from store.attempt(model.name, lambda backbone: draw(backbone, planned.request, prompt, folder, planned.notes))
+
+    def work(backbone: Backbone) -> Iterator[Event]:
+        return with_lora(backbone, lora, draw(backbone, planned.request, prompt, folder, planned.notes, weights_of(folder, lora)))
+
+    yield from store.attempt(model.name, work)
 
 
-def draw(backbone: Backbone, request: PersonaliseRequest, prompt: str, folder: Path, notes: tuple[str, ...] = ()) -> Iterator[Event]:
-    """The same on a loaded backbone, for a request that fits the model and a `prompt` that names the subject."""
+def weights_of(folder: Path, lora: OwnLora | None) -> Hashable:
+    """What changes with the weights that a subject and a LoRA bring: where they lie, when they were written, how long they are."""
+    files = [folder / ADAPTER, folder / TOKEN, *([lora.file] if lora else [])]
+    states = [file.stat() if file.exists() else None for file in files]
+    seen = tuple((str(file), state and (state.st_mtime_ns, state.st_size)) for file, state in zip(files, states, strict=True))
+    return seen, lora and lora.strength
+
+
+def draw(
+    backbone: Backbone, request: PersonaliseRequest, prompt: str, folder: Path, notes: tuple[str, ...] = (), weights: Hashable = None
+) -> Iterator[Event]:
+    """The same on a loaded backbone, for a request that fits the model and a `prompt` that names the subject.
+
+    `weights` as in `draw_subject`.
+    """
     from pipelines.methods.appearance_warping.generate import draw_subject
     from pipelines.methods.subject_adaptation.subject import adapted
 
     started, picture = time.perf_counter(), reference_of(folder, request)
     forget_peak(backbone)
     with adapted(backbone, folder, request.model) as subject:
-        with closing(draw_subject(backbone, subject, picture, clip_of(request, prompt), fine_of(request))) as events:
+        with closing(draw_subject(backbone, subject, picture, clip_of(request, prompt), fine_of(request), weights)) as events:
             for event in events:
                 if isinstance(event, Progress | Preview):
                     yield event

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -43,9 +44,14 @@ def plan(request: VideoRequest, entry: ModelEntry) -> Plan:
     """Snap sides and frame count to the nearest that `entry` can draw, with a note for each change."""
     sides = {"width": snap_side(request.width, entry), "height": snap_side(request.height, entry)}
     planned = snapped(request, entry, sides | {"frames": snap_frames(request.frames, entry)})
+    return replace(planned, notes=(*planned.notes, *_without_effect(request)))
+
+
+def _without_effect(request: VideoRequest) -> Iterator[str]:
     if request.guidance <= 1 and request.negative_prompt.strip():
-        return replace(planned, notes=(*planned.notes, "The negative prompt has no effect, because guidance is switched off at 1."))
-    return planned
+        yield "The negative prompt has no effect, because guidance is switched off at 1."
+    if request.lora.strip() and not request.lora_strength:
+        yield "The LoRA has no effect, because its strength is 0."
 
 
 def snapped(request: Request, entry: ModelEntry, values: dict[str, int]) -> Plan:

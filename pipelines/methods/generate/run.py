@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from pipelines.events import Event, Preview, Progress, Result
 from pipelines.files import ANYWHERE, Files
 from pipelines.methods.generate import cost
+from pipelines.methods.generate.lora import find_lora, with_lora
 from pipelines.methods.generate.memory import forget_peak, peak
 from pipelines.methods.generate.plan import check, plan
 from pipelines.methods.generate.request import GenerateRequest
@@ -25,7 +26,7 @@ STEPS_OF_DECODING = 2  # assumed length of a decoding that was never measured
 
 
 def run(request: GenerateRequest, store: ModelStore, files: Files = ANYWHERE) -> Iterator[Event]:
-    """Generate the clip of `request`, which names no files; closing the iterator cancels within a step.
+    """Generate the clip of `request`, whose LoRA is found by `files`; closing the iterator cancels within a step.
 
     Yields Progress, per step a Preview "denoised" (the estimate of x0 at latent size) and Progress with seconds_left, and last a
     Result whose request has the real seed and sizes. Raises UserError in one sentence.
@@ -33,11 +34,16 @@ def run(request: GenerateRequest, store: ModelStore, files: Files = ANYWHERE) ->
     check(request)
     model = entry(request.model)
     require(model)
+    lora = find_lora(request, files)
     planned = plan(request.with_seed(), model)
     yield Progress("preparing")
     if store.folder(model) is None:
         yield from store.download(model.name)
-    yield from store.attempt(request.model, lambda backbone: generate(planned.request, model, backbone, planned.notes))
+
+    def work(backbone: Backbone) -> Iterator[Event]:
+        return with_lora(backbone, lora, generate(planned.request, model, backbone, planned.notes))
+
+    yield from store.attempt(request.model, work)
 
 
 def generate(request: GenerateRequest, model: ModelEntry, backbone: Backbone, notes: tuple[str, ...] = ()) -> Iterator[Event]:

@@ -61,7 +61,7 @@ def read_pictures(files: Sequence[Path]) -> list[Picture]:
     pictures: list[Picture] = []
     for file in files:
         picture = read_picture(file)
-        twin = next((other for other in pictures if not other.problem and _same(other, picture)), None)
+        twin = next((other for other in pictures if not other.problem and same(other, picture)), None)
         if twin:
             picture = Picture(picture.name, picture.pixels, f"{picture.name} shows the same as {twin.name} and is left out.")
         pictures.append(picture)
@@ -96,7 +96,8 @@ def _eight_bit_rgb(image: Image.Image) -> np.ndarray:
     return np.array(image.convert("RGB"))
 
 
-def _same(first: Picture, second: Picture) -> bool:
+def same(first: Picture, second: Picture) -> bool:
+    """Whether two pictures show the same, seen small; False where one cannot be read."""
     if first.pixels is None or second.pixels is None:
         return False
     small = [fit(picture.pixels, 16, 16).astype(np.float64) / 255 for picture in (first, second)]

@@ -16,7 +16,7 @@ from pipelines.methods.generate.memory import forget_peak, peak
 from pipelines.methods.subject_adaptation.pictures import read_pictures, usable
 from pipelines.methods.subject_adaptation.plan import SAMPLES, check, plan
 from pipelines.methods.subject_adaptation.request import PAPER_WIDTH, PRESETS, AdaptRequest
-from pipelines.methods.subject_adaptation.subject import CARD, Subject, in_prompt, read_subject, token_of
+from pipelines.methods.subject_adaptation.subject import CARD, REFERENCES, Subject, in_prompt, read_subject, token_of
 from pipelines.models.registry import ModelEntry, entry, require
 from pipelines.models.store import ModelStore
 
@@ -49,7 +49,7 @@ def run(request: AdaptRequest, store: ModelStore, files: Files = ANYWHERE) -> It
 def refuse_another(folder: Path, request: AdaptRequest) -> None:
     """Raise UserError if `folder` holds something that this request would not go on with."""
     if not (folder / CARD).exists():
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        if folder.exists() and (not folder.is_dir() or any(path.name != REFERENCES for path in folder.iterdir())):
             raise UserError(f"{folder.name} is there already and holds something else: choose another folder.")
         return
     there = read_subject(folder)
@@ -68,7 +68,7 @@ def train(
 
     started = time.perf_counter()
     forget_peak(backbone)
-    subject = subject_of(request, model, backbone)
+    subject = read_subject(folder) if (folder / CARD).exists() else subject_of(request, model, backbone)
     yield from adapt(backbone, subject, pictures, folder, settings_of(request, subject, model, backbone))
     card = read_subject(folder)
     values = {"seconds": time.perf_counter() - started, "peak_bytes": peak(backbone)}

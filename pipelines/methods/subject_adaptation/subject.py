@@ -122,8 +122,10 @@ def write_card(folder: Path, subject: Subject) -> None:
 
 
 def write_references(folder: Path, pictures: list[np.ndarray]) -> None:
-    """Write the pictures (H, W, 3) uint8 as 00.png, 01.png, ..."""
+    """Write the pictures (H, W, 3) uint8 as 00.png, 01.png, ...; others that were there are removed."""
     (folder / REFERENCES).mkdir(parents=True, exist_ok=True)
+    for file in sorted((folder / REFERENCES).glob("*.png"))[len(pictures) :]:
+        file.unlink()
     for index, picture in enumerate(pictures):
         Image.fromarray(picture).save(folder / REFERENCES / f"{index:02d}.png")
 

@@ -16,11 +16,11 @@ from accelerate import Accelerator
 from peft import LoraConfig, set_peft_model_state_dict
 from torch import Tensor
 
-from pipelines.backbones.adapters import lora, lora_weights, save_lora, trainable
+from pipelines.backbones.adapters import lora, lora_weights, read_lora, save_lora, trainable
 from pipelines.backbones.words import embedding_of, extra_word
 from pipelines.events import Event, Preview, Progress
 from pipelines.methods.subject_adaptation.pictures import fit
-from pipelines.methods.subject_adaptation.subject import ADAPTER, TOKEN, Subject, write_card, write_references
+from pipelines.methods.subject_adaptation.subject import ADAPTER, TOKEN, Subject, read_token, write_card, write_references
 
 if TYPE_CHECKING:
     from pipelines.backbones.base import Backbone
@@ -181,9 +181,10 @@ class Training:
         os.replace(partial, self.folder / CHECKPOINT)
 
     def restore(self) -> None:
-        """Go on from the checkpoint in the folder, if there is one of this subject."""
+        """Go on from the checkpoint in the folder; from adapter and word, with a fresh optimiser, where they came without one."""
         file = self.folder / CHECKPOINT
         if not file.exists():
+            self._restore_from_card()
             return
         values = torch.load(file, weights_only=True, map_location="cpu")
         set_peft_model_state_dict(self.backbone.transformer, values["lora"], adapter_name="subject")
@@ -191,3 +192,12 @@ class Training:
             self.state.word.copy_(values["word"])
         self.state.optimiser.load_state_dict(values["optimiser"])
         self.state.step, self.state.losses = values["step"], list(values["losses"])
+
+    def _restore_from_card(self) -> None:
+        if not self.subject.steps:
+            return
+        _, weights = read_lora(self.folder / ADAPTER)
+        set_peft_model_state_dict(self.backbone.transformer, weights, adapter_name="subject")
+        with torch.no_grad():
+            self.state.word.copy_(read_token(self.folder, self.subject))
+        self.state.step, self.state.losses = self.subject.steps, list(self.subject.losses)

@@ -32,7 +32,7 @@ JITTER = 0.1
 VISIBLE = 0.95
 """Noise level 0..1 from which on nothing is asked."""
 
-WEIGHT = 0.1
+WEIGHT = 0.25
 """Of its word in the video model's loss."""
 
 

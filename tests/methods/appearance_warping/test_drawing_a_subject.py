@@ -12,6 +12,7 @@ from pipelines.attention.windows import step_window
 from pipelines.events import Preview, Progress
 from pipelines.methods.appearance_warping.generate import Clip, Fine, draw_subject
 from pipelines.methods.appearance_warping.injection import Trust
+from pipelines.methods.subject_adaptation.pictures import fit
 from pipelines.methods.subject_adaptation.subject import Subject, adapted
 from pipelines.methods.subject_adaptation.train import Plan, adapt
 
@@ -63,6 +64,8 @@ def test_everything_that_decides_is_on_view(backbone, folder: Path, picture: np.
     assert all(shapes[name] == grid for name in masks)
     assert all(shapes[name] == (*grid, 2) for name in ("flow to the reference", "flow from the reference"))
     assert all(shapes[name] == (*grid, 3) for name in ("correspondence", "warped reference", "warped reference, masked"))
+    assert np.array_equal(next(event.array for event in events if isinstance(event, Preview)), fit(picture, 32, 48)[None])
+    assert shapes["reference"] == (1, 32, 48, 3)
     inverting = [event for event in events if isinstance(event, Progress) and "inverting" in event.phase]
     assert len(inverting) == CLIP.steps
 
@@ -77,6 +80,6 @@ def test_a_stop_in_the_middle_leaves_the_model_as_it_was(backbone, folder: Path,
     before = {name: (id(module), len(module._forward_hooks)) for name, module in backbone.transformer.named_modules()}
     with adapted(backbone, folder, "tiny") as subject:
         events = draw_subject(backbone, subject, picture, CLIP, Fine())
-        next(event for event in events if isinstance(event, Preview))
+        next(event for event in events if getattr(event, "name", "") == "denoised")
         events.close()
     assert before == {name: (id(module), len(module._forward_hooks)) for name, module in backbone.transformer.named_modules()}

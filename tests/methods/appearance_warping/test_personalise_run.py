@@ -51,6 +51,23 @@ def last(request: PersonaliseRequest, store, files: Files) -> Result:
     return result
 
 
+def inversions(request: PersonaliseRequest, store, files: Files) -> tuple[int, np.ndarray]:
+    """How many steps of inversion a run makes, and its clip."""
+    *events, result = run(request, store, files)
+    return sum(isinstance(event, Progress) and event.phase == "inverting the reference" for event in events), result.frames
+
+
+def test_a_reference_is_inverted_once_for_the_same_weights(store, files, tmp_path, folder) -> None:
+    first, drawn = inversions(ask(folder, injection="warp-unmasked"), store, files)
+    again, same = inversions(ask(folder, injection="warp-unmasked"), store, files)
+    assert first == 4 and again == 0 and np.array_equal(drawn, same)
+    assert inversions(ask(folder, injection="warp-unmasked", prompt="a ball spins"), store, files)[0] == 0
+    for other in ({"steps": 3}, {"matching_layer": 0.9}, {"injection": "concat"}, {"reference_frames": "1"}):
+        assert inversions(ask(folder, **{"injection": "warp-unmasked"} | other), store, files)[0] > 0
+    (tmp_path / "rex" / ADAPTER).write_bytes((tmp_path / "rex" / ADAPTER).read_bytes())  # as a further training would
+    assert inversions(ask(folder, injection="warp-unmasked"), store, files)[0] == 4
+
+
 def test_what_is_injected_changes_the_clip_and_is_on_view(folder, store, files) -> None:
     off, warp, unmasked = (last(ask(folder, injection=name), store, files) for name in ("off", "warp", "warp-unmasked"))
     assert off.frames.shape == (9, 32, 48, 3) and off.values["prompt"] == "a <rex> ball rolls"
@@ -88,7 +105,7 @@ def test_afterwards_the_model_is_as_it_was(folder, store, files, ending, monkeyp
         table = backbone.pipeline.text_encoder.get_input_embeddings().weight.clone()
         tokenizer = backbone.pipeline.tokenizer
     events = run(ask(folder), store, files)
-    next(event for event in events if isinstance(event, Preview))
+    next(event for event in events if getattr(event, "name", "") == "denoised")
     if ending == "stop":
         events.close()
     else:

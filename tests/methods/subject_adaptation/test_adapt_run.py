@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 
 from pipelines.errors import UserError
 from pipelines.events import Preview, Progress, Result
 from pipelines.files import Files
 from pipelines.methods import planner, run
 from pipelines.methods.subject_adaptation.request import PRESETS, AdaptRequest
-from pipelines.methods.subject_adaptation.subject import CARD, read_references, read_subject
+from pipelines.methods.subject_adaptation.subject import ADAPTER, CARD, read_references, read_subject, write_card
+from pipelines.methods.subject_adaptation.train import CHECKPOINT
 from pipelines.models.registry import entry
 
 
@@ -53,6 +55,34 @@ def test_more_steps_go_on_from_where_it_was(tiny_wan_folder, store, images, tmp_
     events = list(run(ask(tiny_wan_folder, images, steps=6), store, Files(tmp_path)))
     steps = [event.step for event in events if isinstance(event, Progress) and event.phase == "training"]
     assert steps == [4, 5, 6]
+
+
+def test_a_renamed_subject_keeps_its_word_when_it_is_trained_further(tiny_wan_folder, store, images, tmp_path) -> None:
+    list(run(ask(tiny_wan_folder, images), store, Files(tmp_path)))
+    folder = tmp_path / "subjects" / "rex"
+    write_card(folder, read_subject(folder).model_copy(update={"name": "Max"}))
+    list(run(ask(tiny_wan_folder, images, name="Max", steps=5), store, Files(tmp_path)))
+    card = read_subject(folder)
+    assert (card.name, card.token, card.steps) == ("Max", "<rex>", 5)
+
+
+def test_without_its_checkpoint_a_subject_goes_on_from_adapter_and_word(tiny_cogvideox_folder, store, images, tmp_path) -> None:
+    list(run(ask(tiny_cogvideox_folder, images), store, Files(tmp_path)))
+    folder = tmp_path / "subjects" / "rex"
+    (folder / CHECKPOINT).unlink()
+    before, losses = load_file(folder / ADAPTER), read_subject(folder).losses
+    list(run(ask(tiny_cogvideox_folder, images, steps=5, rate=1e-6, token_rate=1e-6), store, Files(tmp_path)))
+    after, card = load_file(folder / ADAPTER), read_subject(folder)
+    assert card.steps == 5 and card.losses[: len(losses)] == losses
+    assert all(torch.allclose(value, after[name], atol=1e-4) for name, value in before.items())
+
+
+def test_a_start_that_failed_is_not_in_the_way_of_the_next(tiny_wan_folder, store, images, tmp_path) -> None:
+    (tmp_path / "subjects" / "rex" / "references").mkdir(parents=True)
+    for index in range(5):
+        Image.new("RGB", (64, 64)).save(tmp_path / "subjects" / "rex" / "references" / f"{index:02d}.png")
+    list(run(ask(tiny_wan_folder, images), store, Files(tmp_path)))
+    assert len(read_references(tmp_path / "subjects" / "rex")) == 2
 
 
 def test_another_subject_is_not_written_over(tiny_wan_folder, store, images, tmp_path) -> None:
