@@ -6,72 +6,75 @@ known by the visitor cookie; a change must carry our own header, which a foreign
 
 from __future__ import annotations
 
-import json
-import logging
-import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request as WebRequest
-from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from pipelines.errors import UserError
 from pipelines.methods import planner
+from pipelines.methods.appearance_warping.request import PersonaliseRequest
 from pipelines.methods.generate.request import GenerateRequest
+from pipelines.methods.subject_adaptation.request import AdaptRequest
 from pipelines.models.registry import ModelEntry, entries, entry
-from pipelines.requests import VideoRequest
+from pipelines.requests import Request
 from pipelines.video import read_request
+from studio.library import Library
 from studio.visitors import owner_of
+from studio.web import answered, body, name_of, received
 
-MAX_BODY = 256 * 1024  # a request is text; far more than any prompt
-SERVED: tuple[type[VideoRequest], ...] = (GenerateRequest,)
+Asked = GenerateRequest | PersonaliseRequest | AdaptRequest
+SERVED: tuple[type[Asked], ...] = (GenerateRequest, PersonaliseRequest, AdaptRequest)
 """What visitors may ask for: the methods that have a panel."""
 
 MAX_CLIP = 256 * 1024 * 1024
-log = logging.getLogger("likeness.studio")
 
 
 class Api:
-    """The endpoints over one queue and one store.
+    """The endpoints over one queue, one store and the visitors' own things.
 
     Args:
         jobs: the queue (`studio.jobs.Jobs`).
         store: what is on disk (`pipelines.models.store.ModelStore`).
+        library: subjects, pictures and LoRAs.
     """
 
-    def __init__(self, jobs: Any, store: Any) -> None:
-        self.jobs = jobs
-        self.store = store
+    def __init__(self, jobs: Any, store: Any, library: Library) -> None:
+        self.jobs, self.store, self.library = jobs, store, library
 
     def routes(self) -> list[Route]:
         return [
-            Route("/studio/jobs", _answered(self.submit), methods=["POST"]),
-            Route("/studio/jobs/{id}/{action}", _answered(self.act), methods=["POST"]),
-            Route("/studio/models", _answered(self.models), methods=["GET"]),
-            Route("/studio/estimate", _answered(self.estimate), methods=["POST"]),
-            Route("/studio/restore", _answered(self.restore), methods=["POST"]),
+            Route("/studio/jobs", answered(self.submit), methods=["POST"]),
+            Route("/studio/jobs/{id}/{action}", answered(self.act), methods=["POST"]),
+            Route("/studio/models", answered(self.models), methods=["GET"]),
+            Route("/studio/estimate", answered(self.estimate), methods=["POST"]),
+            Route("/studio/restore", answered(self.restore), methods=["POST"]),
         ]
 
     async def submit(self, web: WebRequest) -> dict[str, Any]:
-        request = _read(await _body(web))
+        return {"id": await run_in_threadpool(self._submit, owner_of(web), await body(web))}
+
+    def _submit(self, owner: str, values: dict[str, Any]) -> str:
+        request = self._read(owner, values)
         _listed(request.model)
         planner(request).check(request)
-        return {"id": await run_in_threadpool(self.jobs.submit, owner_of(web), request)}
+        self.library.reads(owner, request)
+        return self.jobs.submit(owner, request)
 
     async def act(self, web: WebRequest) -> dict[str, Any]:
         """cancel, retry (answers the new id), delete, undo_delete, move (body: position)."""
         name, job, owner = web.path_params["action"], web.path_params["id"], owner_of(web)
-        body = await _body(web)
+        values = await body(web)
         verbs: dict[str, Callable[[], Any]] = {
             "cancel": lambda: self.jobs.cancel(owner, job),
             "retry": lambda: self.jobs.retry(owner, job),
             "delete": lambda: self.jobs.delete(owner, job),
             "undo_delete": lambda: self.jobs.undo_delete(owner, job),
-            "move": lambda: self.jobs.move(owner, job, int(body.get("position", 0))),
+            "move": lambda: self.jobs.move(owner, job, int(values.get("position", 0))),
         }
         if name not in verbs:
             raise UserError("The studio cannot do that with a clip; reload the page.")
@@ -91,81 +94,48 @@ class Api:
         }
 
     async def estimate(self, web: WebRequest) -> dict[str, Any]:
-        return await run_in_threadpool(self._estimate, await _body(web))
+        return await run_in_threadpool(self._estimate, owner_of(web), await body(web))
 
-    def _estimate(self, body: dict[str, Any]) -> dict[str, Any]:
-        """Time, memory, download and what would be snapped; the model's facts even when a setting does not fit."""
-        one = _listed(str((body.get("settings") or {}).get("model", "")))
+    def _estimate(self, owner: str, values: dict[str, Any]) -> dict[str, Any]:
+        """Time, memory, download, what would be snapped and how the prompt reads; the model's facts even when a setting does not fit."""
+        one = _listed(str((values.get("settings") or {}).get("model", "")))
         model = self.model(one)
         try:
-            request = _read(body)
+            request = self._read(owner, values)
             method = planner(request)
             plan = method.plan(request, one)
-            return asdict(method.estimate(plan.request, one, model["on_disk"])) | {"notes": plan.notes, "model": model}
+            cost = asdict(method.estimate(plan.request, one, model["on_disk"]))
+            return cost | {"notes": plan.notes, "model": model, "reads": self.library.reads(owner, request)}
         except UserError as error:
             return {"error": str(error), "model": model}
 
     async def restore(self, web: WebRequest) -> dict[str, Any]:
         """The settings that a clip of ours carries; the file comes as the body and is not kept."""
-        _ours(web)
-        suffix = Path(web.headers.get("x-name", "clip.mp4")).suffix[:8] or ".mp4"
-        with tempfile.NamedTemporaryFile(suffix=suffix) as file:
-            size = 0
-            async for piece in web.stream():
-                size += len(piece)
-                if size > MAX_CLIP:
-                    raise UserError("This file is too large to be a clip of ours, so there is nothing to restore from it.")
-                file.write(piece)
-            file.flush()
-            request = await run_in_threadpool(read_request, Path(file.name))
+        suffix = Path(name_of(web, "clip.mp4")).suffix[:8] or ".mp4"
+        too_large = "This file is too large to be a clip of ours, so there is nothing to restore from it."
+        async with received(web, suffix, MAX_CLIP, too_large) as file:
+            request = await run_in_threadpool(read_request, file)
         if not isinstance(request, SERVED):
             raise UserError(f"This clip was made with {request.method}, which has no tab here yet.")
-        return {"method": request.method, "settings": request.model_dump(mode="json"), "notes": _snapped(request)}
+        notes = await run_in_threadpool(self._what_is_missing, owner_of(web), request)
+        return {"method": request.method, "settings": request.model_dump(mode="json"), "notes": notes}
 
-
-def _answered(endpoint: Callable[[WebRequest], Awaitable[dict[str, Any]]]) -> Callable[[WebRequest], Awaitable[Response]]:
-    """Turn what an endpoint returns or raises into one JSON answer."""
-
-    async def handler(web: WebRequest) -> Response:
+    def _what_is_missing(self, owner: str, request: Asked) -> tuple[str, ...]:
+        """What the form cannot take over as it is: snapped sizes, models, subjects and LoRAs that are not here."""
         try:
-            return JSONResponse(await endpoint(web), headers={"Cache-Control": "no-store"})
+            notes = planner(request).plan(request, _listed(request.model)).notes
+            self.library.reads(owner, request)
         except UserError as error:
-            return JSONResponse({"error": str(error)}, status_code=400)
-        except Exception:
-            log.exception("the page's request %s failed", web.url.path)
-            return JSONResponse({"error": "The studio could not do that; its log says why."}, status_code=500)
+            return (str(error),)
+        return notes
 
-    return handler
-
-
-def _ours(web: WebRequest) -> None:
-    if web.headers.get("x-likeness") != "1":
-        raise UserError("This request did not come from the studio's own page.")
-
-
-async def _body(web: WebRequest) -> dict[str, Any]:
-    """The JSON object of a change; raises UserError for anything else."""
-    _ours(web)
-    data = b""
-    async for piece in web.stream():
-        data += piece
-        if len(data) > MAX_BODY:
-            raise UserError("These settings are too long; shorten the prompt.")
-    try:
-        body = json.loads(data)
-    except ValueError:
-        body = None
-    if not isinstance(body, dict):
-        raise UserError("The page sent something the studio cannot read; reload it.")
-    return body
-
-
-def _read(body: dict[str, Any]) -> VideoRequest:
-    kind = {kind.method: kind for kind in SERVED}.get(str(body.get("method")))
-    settings = body.get("settings")
-    if kind is None or not isinstance(settings, dict):
-        raise UserError("The page asked for something this studio does not have; reload it.")
-    return kind.read({name: value for name, value in settings.items() if value is not None})
+    def _read(self, owner: str, values: dict[str, Any]) -> Asked:
+        kind = {kind.method: kind for kind in SERVED}.get(str(values.get("method")))
+        settings = values.get("settings")
+        if kind is None or not isinstance(settings, dict):
+            raise UserError("The page asked for something this studio does not have; reload it.")
+        request: Request = kind.read({name: value for name, value in settings.items() if value is not None})
+        return self.library.settle(owner, request)  # type: ignore[return-value]
 
 
 def _listed(name: str) -> ModelEntry:
@@ -173,11 +143,3 @@ def _listed(name: str) -> ModelEntry:
     if name not in {one.name for one in entries()}:
         raise UserError(f"There is no model called {name[:60]!r} here; choose one from the list.")
     return entry(name)
-
-
-def _snapped(request: VideoRequest) -> tuple[str, ...]:
-    """What the form cannot take over as it is; nothing for a model that this studio does not have."""
-    try:
-        return planner(request).plan(request, _listed(request.model)).notes
-    except UserError as error:
-        return (str(error),)

@@ -23,11 +23,13 @@ class Form:
     Args:
         kind: the request model.
         models: (label, name) of the models on offer.
+        elsewhere: fields without a widget, which the page's own elements hold.
     """
 
-    def __init__(self, kind: type[Request], models: Sequence[Choice]) -> None:
+    def __init__(self, kind: type[Request], models: Sequence[Choice], elsewhere: Sequence[str] = ()) -> None:
         self.kind = kind
         self.models = list(models)
+        self.elsewhere = frozenset(elsewhere)
         self.settings = kind.settings()
         self.widgets: dict[str, gr.components.Component] = {}
 
@@ -38,7 +40,11 @@ class Form:
 
     def place_rest(self, advanced: bool) -> None:
         """Put every field that is not placed yet and is (or is not) marked as advanced."""
-        self.place(*(name for name, row in self.settings.items() if name not in self.widgets and bool(row["advanced"]) is advanced))
+        self.place(*(name for name, row in self.settings.items() if self.free(name) and bool(row["advanced"]) is advanced))
+
+    def free(self, name: str) -> bool:
+        """Whether a field is still to be placed."""
+        return name in self.settings and name not in self.widgets and name not in self.elsewhere
 
     def connect(self, page: gr.Blocks, button: gr.Button) -> None:
         """Join widgets, button and script; call it last, when every field is placed."""
@@ -50,7 +56,8 @@ class Form:
         button.click(js=self._script("send"), inputs=every, **glue)
         page.load(js=self._script("start"), inputs=every, outputs=every, **glue)
         if "model" in self.widgets:
-            chosen = f"(name) => {{ window.likeness.chooseModel({json.dumps(self.kind.method)}, name); }}"
+            own = json.dumps([name for name in self.kind.by_model if name in self.widgets])
+            chosen = f"(name) => {{ window.likeness.chooseModel({json.dumps(self.kind.method)}, name, {own}); }}"
             self.widgets["model"].input(js=chosen, inputs=[self.widgets["model"]], **glue)
 
     def _script(self, verb: str, values: bool = True) -> str:
@@ -109,7 +116,9 @@ def _textarea(row: dict[str, Any], models: Sequence[Choice], common: dict[str, A
 
 
 def _choice(row: dict[str, Any], models: Sequence[Choice], common: dict[str, Any]) -> gr.Dropdown:
-    return gr.Dropdown(**{"choices": row["choices"], "filterable": False} | common)
+    """Values as words: "key-value" reads "Key value"."""
+    choices = [(str(value).replace("-", " ").capitalize(), value) for value in row["choices"]]
+    return gr.Dropdown(**{"choices": choices, "filterable": False} | common)
 
 
 def _model(row: dict[str, Any], models: Sequence[Choice], common: dict[str, Any]) -> gr.Dropdown:
@@ -122,6 +131,8 @@ def _switch(row: dict[str, Any], models: Sequence[Choice], common: dict[str, Any
 
 _MAKERS = {
     "text": _text,
+    "subject": _text,
+    "lora": _text,
     "textarea": _textarea,
     "model": _model,
     "seed": _number,

@@ -1,11 +1,13 @@
 """Events as pictures: pure functions on numpy and PIL, nothing is written to disk.
 
-Arrays in, arrays out: frames are (T, H, W, 3) uint8 RGB. `still` and `animate` make WebP of them, `picture` draws any `Preview`.
+Arrays in, arrays out: frames are (T, H, W, 3) uint8 RGB. `still`, `sheet` and `animate` make WebP of them, `coloured` and
+`picture` take any `Preview`.
 """
 
 from __future__ import annotations
 
 import io
+import math
 from functools import cache
 
 import numpy as np
@@ -14,6 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 from pipelines.events import Preview
 
 SCREEN = 384  # pixels of the longer side of a picture on the page
+SHEET = 4096  # pixels of the longer side of a sheet
 _HEAT = ((0, 0, 4), (66, 10, 104), (147, 38, 103), (221, 81, 58), (252, 165, 10), (252, 255, 164))  # dark to bright, as in "inferno"
 _WHEEL = ((15, 0, 1, 1), (6, 1, 0, -1), (4, 1, 2, 1), (11, 2, 1, -1), (13, 2, 0, 1), (6, 0, 2, -1))  # steps, full, changing, direction
 
@@ -34,8 +37,27 @@ def animate(frames: np.ndarray, seconds: float, side: int = SCREEN, crisp: bool 
     """
     first, *rest = (Image.fromarray(frame) for frame in enlarge(frames, side, crisp))
     duration = max(20, round(1000 * seconds / len(frames)))  # browsers slow anything faster down
+    return _webp(first, crisp, save_all=bool(rest), append_images=rest, duration=duration, loop=0)
+
+
+def sheet(frames: np.ndarray, side: int = SCREEN, crisp: bool = False) -> bytes:
+    """All frames (T, H, W, 3) uint8 as one still WebP, row by row, ceil(sqrt(T)) in a row; each is `side` pixels, or what fits.
+
+    A page that has it can show any frame without asking again.
+    """
+    columns = math.ceil(math.sqrt(len(frames)))
+    cells = enlarge(frames, min(side, SHEET // columns), crisp)
+    height, width = cells.shape[1:3]
+    whole = Image.new("RGB", (columns * width, math.ceil(len(cells) / columns) * height))
+    for index, cell in enumerate(cells):
+        whole.paste(Image.fromarray(cell), (index % columns * width, index // columns * height))
+    return _webp(whole, crisp)
+
+
+def _webp(image: Image.Image, crisp: bool, **options: object) -> bytes:
+    """Without loss where pixels are squares: their edges would bleed, and as they are they take little room."""
     buffer = io.BytesIO()
-    first.save(buffer, "WEBP", save_all=bool(rest), append_images=rest, duration=duration, loop=0, quality=85, method=0)
+    image.save(buffer, "WEBP", lossless=crisp, quality=85, method=0, **options)
     return buffer.getvalue()
 
 
@@ -51,17 +73,26 @@ def enlarge(frames: np.ndarray, side: int = SCREEN, crisp: bool = False) -> np.n
 
 def picture(preview: Preview, seconds: float, side: int = SCREEN, crisp: bool = False) -> bytes:
     """A preview of any kind as WebP that plays for `seconds`. Raises ValueError for a kind it does not know."""
+    return animate(coloured(preview, side), seconds, side, crisp)
+
+
+def coloured(preview: Preview, side: int = SCREEN) -> np.ndarray:
+    """A preview of any kind as frames (T, H, W, 3) uint8 of its own size; a curve is drawn `side` pixels wide.
+
+    Flows are fully saturated from half of the grid's longer side on, so that steps can be compared. Raises ValueError for a
+    kind it does not know.
+    """
     array = np.asarray(preview.array)
     if preview.kind == "frames":
-        return animate(array, seconds, side, crisp)
+        return array
     if preview.kind == "mask":
-        return animate(heat(array, (_HEAT[0], (255, 255, 255))), seconds, side, crisp)
+        return heat(array, (_HEAT[0], (255, 255, 255)))
     if preview.kind == "map":
-        return animate(heat(array), seconds, side, crisp)
+        return heat(array)
     if preview.kind == "flow":
-        return animate(flow_colours(array), seconds, side, crisp)
+        return flow_colours(array, max(array.shape[1:3]) / 2)
     if preview.kind == "curve":
-        return still(curve(array, side, side // 2), side)
+        return curve(array, side, side // 2)[None]
     raise ValueError(f"no picture for a preview of kind {preview.kind!r}")
 
 

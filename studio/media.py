@@ -1,4 +1,4 @@
-"""Routes beside gradio's: clips, posters, previews and the state of the jobs, each for its owner alone.
+"""Routes beside gradio's: clips, posters, previews, steps and the state of the jobs, each for its owner alone.
 
 An id that does not exist and one that belongs to somebody else both give 404.
 """
@@ -18,10 +18,15 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from pipelines.errors import UserError
+from studio.inspect import SCREEN
 from studio.jobs import Job, Jobs
+from studio.jobs.drawings import Wanted
+from studio.jobs.job import WAITING
 from studio.jobs.sentences import sentence
+from studio.jobs.shown import NO_SUCH
 from studio.visitors import VisitorMiddleware, owner_of
 
+SIDES = (32, 768)  # pixels: the smallest and the largest picture of a step
 TYPES = {".mp4": "video/mp4", ".gif": "image/gif", ".png": "image/png", ".webp": "image/webp"}
 _SAFE = {"X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin"}
 FRESH = _SAFE | {"Cache-Control": "private, no-store"}
@@ -36,10 +41,17 @@ def app_kwargs(jobs: Jobs) -> dict:
 def routes(jobs: Jobs) -> list[Route]:
     """GET /media/<id>/<clip.mp4|clip.gif|clip.png|poster.webp|preview.webp>, /studio/jobs and /studio/jobs/<id>.
 
+    Of the steps: /media/<id>/seen.json says what there is (`shown.index_of`), /media/<id>/matches.json?step= what went where
+    (`shown.matches_of`), and /media/<id>/seen.webp?name=&step=[&frame=][&side=] is a picture: `frame` is a number from 0 or "all"
+    for every frame side by side (`inspect.sheet`), without it the picture plays; `side` is moved into `SIDES`.
+
     Plain functions: starlette runs them in its thread pool, so that no disk or drawing holds up the event loop.
     """
     return [
         Route("/media/{job_id}/preview.webp", _guarded(jobs, _preview)),
+        Route("/media/{job_id}/seen.webp", _guarded(jobs, _seen)),
+        Route("/media/{job_id}/seen.json", _guarded(jobs, _steps), middleware=[Middleware(GZipMiddleware)]),
+        Route("/media/{job_id}/matches.json", _guarded(jobs, _matches), middleware=[Middleware(GZipMiddleware)]),
         Route("/media/{job_id}/{name}", _guarded(jobs, _file)),
         Route("/studio/jobs", _guarded(jobs, _list), middleware=[Middleware(GZipMiddleware)]),
         Route("/studio/jobs/{job_id}", _guarded(jobs, _one)),
@@ -77,6 +89,32 @@ def _preview(jobs: Jobs, owner: str, request: Request) -> Response:
     if picture is None:
         raise UserError("This job has no preview yet.")
     return Response(picture, media_type="image/webp", headers=FRESH)
+
+
+def _seen(jobs: Jobs, owner: str, request: Request) -> Response:
+    job_id, asked = request.path_params["job_id"], request.query_params
+    frame = asked.get("frame")
+    low, high = SIDES
+    side = max(low, min(high, _number(asked.get("side", str(SCREEN)))))
+    wanted = Wanted(asked.get("name", ""), _number(asked.get("step", "")), frame if frame in (None, "all") else _number(frame), side)
+    ended = jobs.get(owner, job_id).state not in WAITING  # of a running job, a step may still be replaced
+    return Response(jobs.seen(owner, job_id, wanted), media_type="image/webp", headers=KEEP if ended else FRESH)
+
+
+def _steps(jobs: Jobs, owner: str, request: Request) -> Response:
+    return JSONResponse(jobs.steps(owner, request.path_params["job_id"]), headers=FRESH)
+
+
+def _matches(jobs: Jobs, owner: str, request: Request) -> Response:
+    step = _number(request.query_params.get("step", ""))
+    return JSONResponse(jobs.matches(owner, request.path_params["job_id"], step), headers=FRESH)
+
+
+def _number(word: str) -> int:
+    """A whole number out of a query; raises UserError for anything else."""
+    if not re.fullmatch(r"-?[0-9]{1,9}", word):
+        raise UserError(NO_SUCH)
+    return int(word)
 
 
 def _file(jobs: Jobs, owner: str, request: Request) -> Response:

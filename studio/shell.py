@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from starlette.routing import BaseRoute, Mount
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from pipelines import methods
@@ -25,16 +25,20 @@ from studio.api import Api
 from studio.examples import FOLDER as EXAMPLES
 from studio.jobs import Jobs
 from studio.jobs.worker import Run
+from studio.library import Library
+from studio.library.routes import LibraryRoutes
 from studio.markup import element
 from studio.panels.generate import generate_panel
 from studio.panels.library import library_panel
+from studio.panels.subject import subject_panel
 from studio.theme import theme
 
 DEFAULT_MODEL = VideoRequest.model_fields["model"].default
 HOUR = 3600
 STATIC = Path(__file__).parent / "static"
 ICON = ROOT / "assets" / "icons" / "likeness.svg"
-STYLES = "\n".join(f'<link rel="stylesheet" href="studio/static/{name}.css">' for name in ("fonts", "look", "form", "stage", "clips"))
+SHEETS = ("fonts", "look", "form", "stage", "clips", "subjects", "inspector")
+STYLES = "\n".join(f'<link rel="stylesheet" href="studio/static/{name}.css">' for name in SHEETS)
 # gradio adds this after its own scripts have run; what it calls before our module is there waits for the promise
 HEAD = f"""<script>window.likenessReady = new Promise((done) => {{ window.likenessLoaded = done; }});</script>
 <meta name="description" content="Likeness, a video studio">
@@ -51,6 +55,7 @@ class Studio:
     page: gr.Blocks
     jobs: Jobs
     store: Any
+    library: Library
     ready: threading.Event
 
     def launch(self, **options: Any) -> str:
@@ -90,7 +95,11 @@ class Studio:
         own = media.app_kwargs(self.jobs)
         files = {"/studio/static": STATIC, "/studio/examples": EXAMPLES}
         mounts: list[BaseRoute] = [Mount(path, _Static(directory=folder, check_dir=False)) for path, folder in files.items()]
-        return own | {"routes": [*own["routes"], *Api(self.jobs, self.store).routes(), *mounts]}
+        return own | {"routes": [*own["routes"], *self._endpoints(), *mounts]}
+
+    def _endpoints(self) -> list[Route]:
+        api = Api(self.jobs, self.store, self.library)
+        return [*api.routes(), *LibraryRoutes(self.library, self.jobs, self.ready).routes()]
 
     def _warm(self) -> None:
         """Load the default model, if it is here, so that the first clip does not wait for it; then let the jobs through."""
@@ -123,17 +132,18 @@ def build(home: Path | None = None) -> Studio:
 
     store = open_store(home)
     ready = threading.Event()
-    jobs = Jobs(Path(store.home) / "studio", _after(ready, store))
-    return Studio(_page(), jobs, store, ready)
+    library = Library(Path(store.home) / "studio" / "visitors")
+    jobs = Jobs(Path(store.home) / "studio", _after(ready, store, library))
+    return Studio(_page(), jobs, store, library, ready)
 
 
-def _after(ready: threading.Event, store: Any) -> Run:
+def _after(ready: threading.Event, store: Any, library: Library) -> Run:
     """Runs requests once `ready` is set: two threads that import diffusers for the first time at once find it half-made."""
 
-    def run(request: Request) -> Iterator[Event]:
+    def run(request: Request, owner: str) -> Iterator[Event]:
         while not ready.wait(0.2):
             yield Progress("loading the model")
-        yield from methods.run(request, store)
+        yield from methods.run(request, store, library.files(owner))
 
     return run
 
@@ -145,6 +155,8 @@ def _page() -> gr.Blocks:
         with gr.Tabs(elem_classes="lk-tabs"):
             with gr.Tab("Generate", id="generate"):
                 generate_panel(page, models)
+            with gr.Tab("Subject", id="subject"):
+                subject_panel(page, models)
             with gr.Tab("Library", id="library"):
                 library_panel()
     return page
@@ -152,4 +164,4 @@ def _page() -> gr.Blocks:
 
 def _header() -> str:
     logo = ICON.read_text(encoding="utf-8")
-    return f'<h1 class="lk-name">{logo}<span>Likeness</span></h1><likeness-status></likeness-status><likeness-theme></likeness-theme>'
+    return f'<h1 class="lk-brand">{logo}<span>Likeness</span></h1><likeness-status></likeness-status><likeness-theme></likeness-theme>'

@@ -34,6 +34,7 @@ class Desk:
                 if waiting:
                     entry = waiting[0]
                     self.ledger.turns.started(entry.owner)
+                    self.ledger.records.begin(entry.job.id)
                     self.ledger.change(entry, lasting=False, state="running", started=time.time(), phase="starting")
                     return entry
                 self.ledger.changed.wait(timeout=30.0)
@@ -44,22 +45,26 @@ class Desk:
         """Progress or a preview of a running job."""
         if isinstance(event, Preview):
             self.ledger.previews.put(entry.job.id, event, playing_seconds(entry.job.request))
+            self.ledger.records.put(entry.job.id, event)
         elif isinstance(event, Progress):
             self._progress(entry, event)
 
     def finished(self, entry: Entry, result: Result) -> None:
-        """Save what came out, then mark the job done; raises OSError when the disk refuses the clip."""
+        """Save what came out and what was seen on the way, then mark the job done; raises OSError when the disk refuses the clip."""
         self._progress(entry, Progress("saving", entry.job.step, entry.job.total))
         made = save_result(self.ledger.files.folder(entry.job.id), result)
+        self.ledger.records.finish(entry.job.id, result.frames)
         self.ledger.end(entry, state="done", phase="", **made)
         self.ledger.previews.drop(entry.job.id)
 
     def failed(self, entry: Entry, error: str) -> None:
         """The job cannot be finished; `error` is the sentence that says why."""
+        self.ledger.records.finish(entry.job.id)
         self.ledger.end(entry, state="failed", error=error)
 
     def given_up(self, entry: Entry) -> None:
         """The run was closed: by its owner, or because the studio is stopping."""
+        self.ledger.records.finish(entry.job.id)
         if entry.job.stopping:
             self.ledger.end(entry, state="cancelled")
         else:

@@ -1,4 +1,4 @@
-"""The folder of a job: root/jobs/<id>/ with request.json, clip.mp4 and poster.webp."""
+"""The folder of a job: root/jobs/<id>/ with request.json, clip.mp4, poster.webp and steps.npz."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from pathlib import Path
 from pipelines.requests import Request
 from studio.jobs.job import Entry, Job
 
-REQUEST, CLIP, POSTER = "request.json", "clip.mp4", "poster.webp"
-KEPT = {REQUEST, CLIP, POSTER}
+REQUEST, CLIP, POSTER, STEPS = "request.json", "clip.mp4", "poster.webp", "steps.npz"
+KEPT = {REQUEST, CLIP, POSTER, STEPS}
 _ID = re.compile(r"[A-Za-z0-9_-]{16,64}\Z")
 log = logging.getLogger("likeness.jobs")
 

@@ -12,10 +12,12 @@ from typing import Any
 
 from pipelines.errors import UserError
 from studio.jobs.database import UNWRITABLE, Database
+from studio.jobs.drawings import Drawings
 from studio.jobs.files import JobFiles
 from studio.jobs.job import WAITING, Entry
 from studio.jobs.order import Turns
 from studio.jobs.previews import Previews
+from studio.jobs.records import Records
 from studio.jobs.sentences import INTERRUPTED, NOT_YOURS
 
 log = logging.getLogger("likeness.jobs")
@@ -34,7 +36,9 @@ class Ledger:
         except OSError as error:
             raise UserError(UNWRITABLE.format(root)) from error
         self.database = Database(root, self.files)
-        self.previews = Previews()
+        drawing = threading.Lock()  # one picture at a time, of whatever sort
+        self.previews = Previews(drawing=drawing)
+        self.records, self.drawings = Records(self.files), Drawings(drawing)
         self.turns = Turns()
         self.changed = threading.Condition(threading.RLock())
         self.open = True
@@ -122,6 +126,7 @@ class Ledger:
     def _remove(self, entry: Entry) -> None:
         del self.entries[entry.job.id]
         self.previews.drop(entry.job.id)
+        self.records.drop(entry.job.id)
         self.files.remove(entry.job.id)
         try:
             self.database.remove(entry.job.id)

@@ -36,13 +36,14 @@ class Previews:
 
     Args:
         interval: seconds for which a picture stays before a newer one takes its place.
+        drawing: held while drawing, which competes with the run for the processor; None: a lock of its own.
     """
 
-    def __init__(self, interval: float = INTERVAL) -> None:
+    def __init__(self, interval: float = INTERVAL, drawing: threading.Lock | None = None) -> None:
         self.interval = interval
         self._shelves: OrderedDict[str, _Shelf] = OrderedDict()
         self._lock = threading.Lock()
-        self._drawing = threading.Lock()  # one picture at a time: drawing competes with the run for the processor
+        self._drawing = drawing or threading.Lock()
 
     def put(self, job_id: str, preview: Preview, seconds: float) -> None:
         """Keep a preview of a clip that lasts `seconds`."""

@@ -8,17 +8,20 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pipelines.methods  # noqa: F401  (registers the requests that stored jobs are made of)
 from pipelines.errors import UserError
 from pipelines.requests import Request
 from studio.jobs.desk import Desk
+from studio.jobs.drawings import Wanted
 from studio.jobs.files import CLIP, POSTER
 from studio.jobs.job import Entry, Job, request_of
 from studio.jobs.ledger import Ledger
 from studio.jobs.order import moved
-from studio.jobs.results import exported
+from studio.jobs.results import exported, playing_seconds
 from studio.jobs.sentences import sentence
+from studio.jobs.shown import Shown, index_of, matches_of
 from studio.jobs.worker import Run, Worker
 
 UNDO_SECONDS = 600.0
@@ -28,7 +31,8 @@ class Jobs:
     """Persistent jobs, run in a fair order by one worker thread per device.
 
     Every call names its owner; an id that is unknown and one that is somebody else's give the same UserError.
-    All methods may be called from any thread and return at once, except the drawing `preview` and `export`.
+    All methods may be called from any thread and return at once, except `preview`, `seen` and `export`, which draw,
+    and `steps` and `matches`, which may read a file.
 
     Args:
         root: folder of the database and the job folders; made if missing.
@@ -145,6 +149,19 @@ class Jobs:
             self._ledger.find(owner, job_id)
         return self._ledger.previews.draw(job_id, name)
 
+    def steps(self, owner: str, job_id: str) -> dict[str, Any]:
+        """Which pictures of which steps there are (see `shown.index_of`); UserError when they are not, or no longer, kept."""
+        return index_of(self._shown(owner, job_id).names)
+
+    def seen(self, owner: str, job_id: str, wanted: Wanted) -> bytes:
+        """A picture of a step as WebP; UserError when there is none."""
+        shown = self._shown(owner, job_id)
+        return self._ledger.drawings.draw(job_id, shown, wanted, playing_seconds(self.get(owner, job_id).request))
+
+    def matches(self, owner: str, job_id: str, step: int) -> dict[str, Any]:
+        """What went where at a step (see `shown.matches_of`); UserError when nothing was matched then."""
+        return matches_of(self._shown(owner, job_id), step)
+
     def clip(self, owner: str, job_id: str) -> Path:
         """The finished clip; UserError when there is none."""
         return self._file(owner, job_id, CLIP)
@@ -156,6 +173,11 @@ class Jobs:
     def export(self, owner: str, job_id: str, suffix: str) -> Path:
         """The finished clip as ".gif" or ".png", made at the first call (which takes a moment: not for an event loop)."""
         return exported(self.clip(owner, job_id), suffix)
+
+    def _shown(self, owner: str, job_id: str) -> Shown:
+        with self._ledger.changed:
+            self._ledger.find(owner, job_id)
+        return self._ledger.records.look(job_id)
 
     def _check_room(self, owner: str) -> None:
         if not self._ledger.open:

@@ -19,7 +19,8 @@ from studio.jobs.sentences import NO_RESULT, sentence
 
 NICENESS = 5  # the page answers in milliseconds beside it; at 10 a busy browser on the same machine would starve the run
 log = logging.getLogger("likeness.jobs")
-Run = Callable[[Request], Iterator[Event]]
+Run = Callable[[Request, str], Iterator[Event]]
+"""What runs a request for its owner."""
 
 
 class Worker(threading.Thread):
@@ -56,7 +57,7 @@ class Worker(threading.Thread):
     def _follow(self, entry: Entry) -> Result | None:
         """The result, with the generator closed; None if nobody wanted it to the end."""
         request = request_of(entry.job)
-        with closing(self.run_request(request)) as events:
+        with closing(self.run_request(request, entry.owner)) as events:
             for event in events:
                 if not entry.wanted:
                     break

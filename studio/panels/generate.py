@@ -1,4 +1,4 @@
-"""The Generate tab: a sentence in, a clip out, watched while it is drawn."""
+"""The Generate tab: a sentence in, a clip out, with a subject of one's own if there is one, watched while it is drawn."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import gradio as gr
 
-from pipelines.methods.generate.request import GenerateRequest
+from pipelines.methods.appearance_warping.request import PersonaliseRequest
+from pipelines.requests import VideoRequest
 from studio.examples import cards
 from studio.form import Choice, Form
 from studio.markup import element
@@ -14,7 +15,7 @@ from studio.markup import element
 
 def generate_panel(page: gr.Blocks, models: Sequence[Choice]) -> None:
     """Build the tab's content in the surrounding gradio layout."""
-    form = Form(GenerateRequest, models)
+    form = Form(PersonaliseRequest, models, elsewhere=("subject", "reference", "lora"))
     with gr.Row(elem_classes="lk-panel"):
         with gr.Column(elem_classes="lk-controls"):
             _controls(form)
@@ -27,6 +28,7 @@ def generate_panel(page: gr.Blocks, models: Sequence[Choice]) -> None:
 
 def _controls(form: Form) -> None:
     method = form.kind.method
+    element("likeness-pick")
     form.place("prompt", placeholder="A red ball bounces in a meadow, the camera zooms in", info=None)
     element("likeness-examples", cards(), method=method)
     with gr.Column(elem_classes="lk-group"):
@@ -37,7 +39,13 @@ def _controls(form: Form) -> None:
         form.place("width", "height", info=None)
         form.place("frames", "steps", "guidance", "seed")
         element("likeness-seed", method=method)
+    with gr.Column(elem_classes=["lk-group", "lk-of-subject"]):
+        form.place("injection")
+    with gr.Accordion("How appearance is injected", open=False, elem_classes=["lk-advanced", "lk-of-subject"]):
+        form.place(*(name for name in form.kind.model_fields if name not in VideoRequest.model_fields and form.free(name)))
     with gr.Accordion("Advanced", open=False, elem_classes="lk-advanced"):
+        element("likeness-loras")
+        form.place("lora_strength")
         form.place_rest(advanced=True)
         form.place_rest(advanced=False)
         element("likeness-restore")

@@ -1,5 +1,6 @@
 // What stands in a panel's form: remembered across reloads, filled from outside, and estimated while it changes.
-// gradio owns the widgets; it hands their values over in the order of `names` and takes values back the same way.
+// gradio owns the widgets; it hands their values over in the order of `names` and takes values back the same way. What our own
+// elements hold (the subject, its pictures) has no widget and stands beside those values.
 
 import { call, recall, remember } from "./api.js";
 import { submit } from "./jobs.js";
@@ -8,9 +9,13 @@ import { toast } from "./toast.js";
 const forms = new Map(); // method -> {values, pending, timer, asked, estimate, problem}
 const listeners = new Set();
 
+// The Generate tab asks for a clip of a subject; without one that is a plain clip.
+const tabOf = (method) => (method === "generate" ? "personalise" : method);
+
 export function form(method) {
-  if (!forms.has(method)) forms.set(method, { values: {}, pending: {}, timer: 0, asked: 0, estimate: null, problem: "" });
-  return forms.get(method);
+  const key = tabOf(method);
+  if (!forms.has(key)) forms.set(key, { values: {}, names: [], pending: {}, timer: 0, asked: 0, estimate: null, problem: "" });
+  return forms.get(key);
 }
 
 export function watch(listener) {
@@ -30,7 +35,7 @@ function handOver(own, names) {
   return names.map((name) => (limits[name] ? { __type__: "update", ...limits[name], value: own.values[name] } : own.values[name]));
 }
 
-const announce = (method) => listeners.forEach((listener) => listener(method, form(method)));
+const announce = (method) => listeners.forEach((listener) => listener(tabOf(method), form(method)));
 const together = (names, values) => Object.fromEntries(names.map((name, index) => [name, values[index]]));
 
 async function ask(method) {
@@ -44,7 +49,7 @@ async function ask(method) {
 
 export function changed(method, names, values) {
   const own = form(method);
-  own.values = together(names, values);
+  own.values = { ...own.values, ...together(names, values) };
   own.problem = "";
   remember(`form.${method}`, own.values);
   announce(method);
@@ -55,9 +60,9 @@ export function changed(method, names, values) {
 // The values a page starts with: what the visitor left, on top of the defaults.
 export async function start(method, names, values) {
   const kept = recall(`form.${method}`) ?? {};
-  const first = { ...together(names, values), ...Object.fromEntries(names.filter((name) => name in kept).map((name) => [name, kept[name]])) };
   const own = form(method);
-  own.values = first;
+  own.names = names;
+  own.values = { ...together(names, values), ...kept };
   ask(method);
   announce(method);
   await loadModels();
@@ -73,27 +78,31 @@ export function take(method, names) {
 }
 
 export function fill(method, settings) {
-  form(method).pending = { ...form(method).pending, ...settings };
-  document.querySelector(`#fill-${method}`)?.click();
+  const plain = method === "generate" && "prompt" in settings && "model" in settings; // a whole request, not a setting of it
+  form(method).pending = { ...form(method).pending, ...(plain ? { subject: "" } : {}), ...settings };
+  document.querySelector(`#fill-${tabOf(method)}`)?.click();
 }
 
 export async function send(method, names, values) {
   const own = form(method);
   if (own.sending) return;
   own.sending = true;
-  own.values = together(names, values);
+  own.values = { ...own.values, ...together(names, values) };
   const answer = await submit(method, own.values);
   own.sending = false;
   own.problem = answer.error ?? "";
   announce(method);
-  if (!answer.error && window.innerWidth < 900) document.querySelector("likeness-stage")?.scrollIntoView({ behavior: "smooth", block: "start" });
+  if (!answer.error && window.innerWidth < 900) shownScreen()?.scrollIntoView({ behavior: "smooth", block: "start" });
 }
 
-// A new model brings its own size, length and steps.
-export async function chooseModel(method, name) {
+const shownScreen = () => [...document.querySelectorAll("likeness-stage, likeness-training")].find((screen) => screen.offsetParent);
+
+// A new model brings its own size, length and steps, those of `settings` that it has defaults for.
+export async function chooseModel(method, name, settings = form(method).names) {
   await loadModels();
   const model = models.find((entry) => entry.name === name);
-  if (model) fill(method, { model: name, ...model.defaults });
+  const brought = Object.entries(model?.defaults ?? {}).filter(([setting]) => settings.includes(setting));
+  if (model) fill(method, { model: name, ...Object.fromEntries(brought) });
 }
 
 export async function restore(file) {

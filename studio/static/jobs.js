@@ -1,4 +1,5 @@
-// The visitor's jobs, kept fresh by polling. Components subscribe; nothing here touches the page.
+// The visitor's jobs, kept fresh by polling: `jobs` make clips, `trainings` make subjects. Components subscribe; nothing here
+// touches the page.
 
 import { call, recall, remember } from "./api.js";
 import { active } from "./words.js";
@@ -8,7 +9,7 @@ const BUSY = 350; // milliseconds between looks while something is drawn
 const IDLE = 3000;
 const HIDDEN = 5000;
 
-export const state = { jobs: [], selected: recall("selected"), offline: false, loaded: false };
+export const state = { jobs: [], trainings: [], selected: recall("selected"), offline: false, loaded: false };
 const listeners = new Set();
 let timer;
 
@@ -20,9 +21,12 @@ export function subscribe(listener) {
 
 const announce = () => listeners.forEach((listener) => listener(state));
 
-export const find = (id) => state.jobs.find((job) => job.id === id);
-export const selected = () => find(state.selected) ?? null;
-export const running = () => state.jobs.find((job) => job.state === "running");
+const every = () => [...state.jobs, ...state.trainings];
+const trains = (job) => job.method === "adapt";
+
+export const find = (id) => every().find((job) => job.id === id);
+export const selected = () => state.jobs.find((job) => job.id === state.selected) ?? null;
+export const running = () => every().find((job) => job.state === "running");
 
 export function select(id) {
   state.selected = id;
@@ -32,8 +36,9 @@ export function select(id) {
 
 // After a reload the running job comes first, then the clip looked at last, then the newest.
 function settle() {
-  if (!state.loaded && state.jobs.some(active)) state.selected = (running() ?? state.jobs.find(active)).id;
-  if (!find(state.selected)) state.selected = state.jobs[0]?.id ?? null;
+  const drawn = state.jobs.find((job) => job.state === "running") ?? state.jobs.find(active);
+  if (!state.loaded && drawn) state.selected = drawn.id;
+  if (!selected()) state.selected = state.jobs[0]?.id ?? null;
   state.loaded = true;
 }
 
@@ -42,12 +47,13 @@ export async function refresh() {
   const answer = await call("studio/jobs");
   state.offline = Boolean(answer.offline);
   if (Array.isArray(answer)) {
-    state.jobs = answer;
+    state.jobs = answer.filter((job) => !trains(job));
+    state.trainings = answer.filter(trains);
     settle();
   }
   announce();
   clearTimeout(timer); // another refresh may have begun while this one waited
-  timer = setTimeout(refresh, document.hidden ? HIDDEN : state.jobs.some(active) ? BUSY : IDLE);
+  timer = setTimeout(refresh, document.hidden ? HIDDEN : every().some(active) ? BUSY : IDLE);
 }
 
 document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });
@@ -66,7 +72,7 @@ export async function stop(id) {
 export async function retry(id) {
   const answer = await act(id, "retry");
   await refresh();
-  if (answer.id) select(answer.id);
+  if (answer.id && !trains(find(answer.id) ?? {})) select(answer.id);
 }
 
 export async function move(id, position) {
@@ -78,16 +84,18 @@ export async function remove(id) {
   const answer = await act(id, "delete");
   if (answer.error) return;
   const index = state.jobs.findIndex((job) => job.id === id);
+  const training = index < 0;
   if (state.selected === id) select((state.jobs[index + 1] ?? state.jobs[index - 1])?.id ?? null);
   await refresh();
-  toast("Clip deleted.", { action: "Undo", seconds: 10, run: async () => { await act(id, "undo_delete"); await refresh(); select(id); } });
+  const undo = async () => { await act(id, "undo_delete"); await refresh(); if (!training) select(id); };
+  toast(training ? "Training cleared." : "Clip deleted.", { action: "Undo", seconds: 10, run: undo });
 }
 
-export async function submit(method, settings) {
+export async function submit(method, settings, look = true) {
   const answer = await call("studio/jobs", { method, settings });
   if (answer.id) {
     await refresh();
-    select(answer.id);
+    if (look && method !== "adapt") select(answer.id);
   }
   return answer;
 }

@@ -1,20 +1,30 @@
 // The screen: what the selected job shows right now, from an empty stage to a playing clip.
 
 import { media } from "./api.js";
+import { besides, comparable, compare, start, stopComparing, together, tools } from "./compare.js";
 import { fill } from "./form.js";
-import { remove, retry, select, selected, state, stop, subscribe } from "./jobs.js";
+import { remove, retry, selected, state, stop, subscribe } from "./jobs.js";
 import { active, duration, escape, fraction, icon } from "./words.js";
+
+const calm = window.matchMedia("(prefers-reduced-motion: reduce)");
+
+// Of several pictures, the one that will become the clip.
+const screened = (job) => (job.previews.includes("denoised") ? "denoised" : job.previews.filter((name) => name !== "reference").at(-1));
 
 class Stage extends HTMLElement {
   connectedCallback() {
     this.shown = null;
     this.setAttribute("role", "region");
     this.setAttribute("aria-label", "Screen");
+    this.innerHTML = '<div class="lk-scene"></div><likeness-inspector></likeness-inspector>';
     this.addEventListener("click", (event) => this.act(event.target.closest("[data-do]")?.dataset.do));
     this.leave = subscribe(() => this.show());
   }
 
-  disconnectedCallback() { this.leave?.(); }
+  disconnectedCallback() {
+    this.leave?.();
+    this.apart?.();
+  }
 
   act(what) {
     const job = selected();
@@ -24,6 +34,8 @@ class Stage extends HTMLElement {
     if (what === "delete") remove(job.id);
     if (what === "reuse") fill(job.method, { ...job.request, seed: job.seed ?? job.request.seed });
     if (what === "seed") fill(job.method, { seed: job.seed });
+    if (what === "compare") { compare(job); this.show(); }
+    if (what === "alone") { stopComparing(); this.show(); }
   }
 
   halt(job) {
@@ -35,14 +47,35 @@ class Stage extends HTMLElement {
 
   show() {
     const job = selected();
-    const key = job ? `${job.id} ${job.state} ${job.has_clip}` : state.loaded ? "empty" : "loading";
-    if (key !== this.shown) {
-      this.shown = key;
-      this.dataset.state = job?.state ?? key;
-      this.innerHTML = job ? (SCENES[job.state] ?? broken)(job) : state.loaded ? EMPTY : "";
-      this.querySelector("video")?.play?.().catch(() => {});
-    }
+    const twin = job && besides(job);
+    const key = job ? `${job.id} ${job.state} ${job.has_clip} ${twin?.id ?? ""}` : state.loaded ? "empty" : "loading";
+    if (key !== this.shown) this.change(key, job, twin);
     if (job && active(job)) this.advance(job);
+    if (job && comparable(job)) this.offer(job);
+    this.querySelector("likeness-inspector").look?.(job);
+  }
+
+  change(key, job, twin) {
+    const back = this.querySelector("[data-part=compare]")?.contains(document.activeElement);
+    this.apart?.();
+    this.apart = null;
+    this.shown = key;
+    this.dataset.state = job?.state ?? key;
+    this.offered = "";
+    this.querySelector(".lk-scene").innerHTML = job ? (twin ? pair(job, twin) : (SCENES[job.state] ?? broken)(job)) : state.loaded ? EMPTY : "";
+    const videos = this.querySelectorAll("video");
+    if (twin) this.apart = together(...videos, 1 / (job.request.fps || 8));
+    if (twin && !calm.matches) start(...videos);
+    if (!twin && !calm.matches) videos[0]?.play?.().catch(() => {});
+    if (back && job && comparable(job)) this.offer(job).querySelector("button")?.focus();
+  }
+
+  // Comparing: a button, how far the twin is, or the way back.
+  offer(job) {
+    const place = this.querySelector("[data-part=compare]");
+    const offered = tools(job);
+    if (offered !== this.offered) place.innerHTML = this.offered = offered;
+    return place;
   }
 
   advance(job) {
@@ -61,7 +94,8 @@ class Stage extends HTMLElement {
 
   // Swap the preview only once the next one is there, so that the picture never flickers.
   develop(job) {
-    if (!job.preview_version || this.version === `${job.id}/${job.preview_version}` || this.loading) return;
+    const name = screened(job);
+    if (!name || this.version === `${job.id}/${job.preview_version}` || this.loading) return;
     const version = `${job.id}/${job.preview_version}`;
     const next = new Image();
     this.loading = next;
@@ -76,7 +110,7 @@ class Stage extends HTMLElement {
       if (place?.dataset.job === job.id) place.replaceChildren(glow(next.src), next);
       document.dispatchEvent(new CustomEvent("likeness-preview", { detail: { id: job.id, source: next.src } }));
     };
-    next.src = `${media(job.id, "preview.webp")}?v=${job.preview_version}`;
+    next.src = `${media(job.id, "preview.webp")}?name=${encodeURIComponent(name)}&v=${job.preview_version}`;
   }
 }
 
@@ -106,13 +140,21 @@ const drawing = (job) => `
 const finished = (job) => `
   <div class="lk-screen"><div class="lk-picture">
     <img class="lk-glow" alt="" src="${media(job.id, "poster.webp")}"/>
-    <video src="${media(job.id, "clip.mp4")}" poster="${media(job.id, "poster.webp")}" loop muted autoplay controls playsinline aria-label="${escape(job.request.prompt)}"></video>
-  </div></div>
-  <div class="lk-actions">
+    <video src="${media(job.id, "clip.mp4")}" poster="${media(job.id, "poster.webp")}" loop muted controls playsinline aria-label="${escape(job.request.prompt)}"></video>
+  </div></div>${actions(job)}${caption(job)}`;
+
+const half = (job, name) => `<figure><video src="${media(job.id, "clip.mp4")}" poster="${media(job.id, "poster.webp")}" loop muted controls playsinline preload="auto" aria-label="${escape(name)}: ${escape(job.request.prompt)}"></video>
+  <figcaption>${escape(name)}</figcaption></figure>`;
+
+const pair = (job, twin) => `
+  <div class="lk-screen lk-twins">${half(job, `Injection: ${job.request.injection}`)}${half(twin, "Injection: off")}</div>${actions(job)}${caption(job)}`;
+
+const actions = (job) => `<div class="lk-actions">
     ${["mp4", "gif", "png"].map((kind) => `<a class="lk-button" download="likeness-${job.seed ?? "clip"}.${kind}" href="${media(job.id, `clip.${kind}`)}?download=1">${icon("download")}<span>${kind.toUpperCase()}</span></a>`).join("")}
+    <span class="lk-offer" data-part="compare"></span>
     <span class="lk-gap"></span>
     ${button("reuse", "Reuse settings")}${button("delete", "Delete", "lk-quiet")}
-  </div>${caption(job)}`;
+  </div>`;
 
 const STORY = {
   failed: "This clip could not be made.",
@@ -135,6 +177,7 @@ const EMPTY = `<div class="lk-screen"><div class="lk-message lk-empty">
 function caption(job) {
   const r = job.request;
   const facts = [`${r.width} × ${r.height}`, `${r.frames} frames`, `${r.steps} steps`, `guidance ${r.guidance}`];
+  if (r.injection) facts.push(`injection ${r.injection}`);
   if (job.state === "done" && job.started && job.finished) facts.push(`drawn in ${duration(job.finished - job.started)}`);
   const seed = job.seed ?? (r.seed >= 0 ? r.seed : null);
   const reuse = seed === null ? "" : `<span class="lk-seed">Seed <code>${seed}</code><button type="button" class="lk-link" data-do="seed">Reuse seed</button></span>`;

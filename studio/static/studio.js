@@ -2,11 +2,16 @@
 
 import { changed, chooseModel, send, start, take } from "./form.js";
 import { refresh, running, state, subscribe } from "./jobs.js";
+import { refreshLibrary } from "./library.js";
 import { startTheme } from "./theme.js";
 import { acceptDrops } from "./widgets.js";
 import { fraction } from "./words.js";
 import "./stage.js";
+import "./inspector.js";
 import "./clips.js";
+import "./subjects.js";
+import "./pictures.js";
+import "./training.js";
 
 window.likeness = { changed, chooseModel, send, start, take };
 window.likenessLoaded?.(); // what gradio called before this module was here goes on now
@@ -20,7 +25,7 @@ class Status extends HTMLElement {
   disconnectedCallback() { this.leave?.(); }
 
   show() {
-    const words = state.offline ? "Not connected" : running() ? "Drawing" : "";
+    const words = state.offline ? "Not connected" : running() ? (running().method === "adapt" ? "Learning" : "Drawing") : "";
     this.className = state.offline ? "lk-offline" : running() ? "lk-busy" : "";
     if (this.textContent !== words) this.textContent = words;
   }
@@ -41,3 +46,4 @@ document.addEventListener("keydown", (event) => {
 startTheme();
 acceptDrops();
 refresh();
+refreshLibrary();

@@ -2,6 +2,7 @@
 
 import { fill, form, restore, watch } from "./form.js";
 import { selected } from "./jobs.js";
+import { importLora, importSubject } from "./library.js";
 import { bytes, duration, escape, icon } from "./words.js";
 
 class FormPart extends HTMLElement {
@@ -138,8 +139,19 @@ export function acceptDrops() {
     event.preventDefault();
     event.stopPropagation();
     mark(false);
-    if (event.dataTransfer.files[0]) restore(event.dataTransfer.files[0]);
+    takeIn([...event.dataTransfer.files]);
   }, true);
+}
+
+// What a dropped file is for follows from its kind, and for pictures from the tab that is open.
+function takeIn(files) {
+  const [first] = files;
+  const pictures = [...document.querySelectorAll("likeness-pictures")].find((element) => element.offsetParent);
+  if (!first) return;
+  if (/\.zip$/i.test(first.name)) importSubject(first);
+  else if (/\.safetensors$/i.test(first.name)) importLora(first);
+  else if (pictures) pictures.add(files);
+  else restore(first);
 }
 
 customElements.define("likeness-estimate", Estimate);

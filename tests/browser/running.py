@@ -63,10 +63,10 @@ def wait_for_page(address: str, process: subprocess.Popen, seconds: float = 180.
 
 
 @contextmanager
-def running_studio(folder: Path) -> Iterator[Running]:
-    """Starts app.py with its data under `folder`, waits for its page, and ends it."""
+def running_studio(folder: Path, script: str = "watched.py") -> Iterator[Running]:
+    """Starts app.py by way of `script` with its data under `folder`, waits for its page, and ends it."""
     port = free_port()
-    words = [sys.executable, ROOT / "tests/browser/watched.py", folder / "connections", "--port", port, "--home", folder / "home"]
+    words = [sys.executable, ROOT / "tests/browser" / script, folder / "connections", "--port", port, "--home", folder / "home"]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen([str(word) for word in words], cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
     address = f"http://127.0.0.1:{port}"

@@ -31,7 +31,7 @@ def dot(request: DotRequest) -> np.ndarray:
     return clip
 
 
-def draw(request: DotRequest) -> Iterator[Event]:
+def draw(request: DotRequest, owner: str = "") -> Iterator[Event]:
     """The method: the x0 estimate of step k is the clip with less and less noise."""
     request = request.with_seed()
     noise = np.random.default_rng(request.seed).integers(0, 256, dot(request).shape)

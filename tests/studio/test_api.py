@@ -15,6 +15,7 @@ from pipelines.video import write_clip
 from studio import media
 from studio.api import Api
 from studio.jobs import Jobs
+from studio.library import Library
 from studio.visitors import VisitorMiddleware
 
 OURS = {"X-Likeness": "1"}
@@ -28,8 +29,8 @@ def jobs(open_jobs) -> Jobs:
 
 
 @pytest.fixture
-def page(jobs) -> TestClient:
-    every = [*media.routes(jobs), *Api(jobs, STORE).routes()]
+def page(jobs, tmp_path) -> TestClient:
+    every = [*media.routes(jobs), *Api(jobs, STORE, Library(tmp_path / "visitors")).routes()]
     client = TestClient(Starlette(routes=every, middleware=[Middleware(VisitorMiddleware)]))
     client.get("/")  # the first answer brings the visitor cookie
     return client

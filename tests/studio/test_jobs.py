@@ -32,7 +32,7 @@ def test_only_the_named_files_are_left_behind(jobs, tmp_path):
     job_id = jobs.submit("ada", quick(steps=30))
     wait_for(jobs, "ada", job_id, ended)
     folder = tmp_path / "home" / "jobs" / job_id
-    assert sorted(path.name for path in folder.iterdir()) == ["clip.mp4", "poster.webp", "request.json"]
+    assert sorted(path.name for path in folder.iterdir()) == ["clip.mp4", "poster.webp", "request.json", "steps.npz"]
 
 
 def test_the_worker_steps_back_behind_the_page(jobs):
@@ -57,7 +57,7 @@ def test_progress_and_previews_can_be_followed_and_found_again(jobs):
 def test_stop_closes_the_run_within_a_step_and_the_next_job_goes_on(open_jobs):
     closed = threading.Event()
 
-    def run(request):
+    def run(request, owner):
         try:
             yield from draw(request)
         finally:
@@ -88,7 +88,7 @@ def test_a_queued_job_is_cancelled_at_once(open_jobs):
     assert jobs.get("ada", job_id).started is None
 
 
-def failing(request: DotRequest):
+def failing(request: DotRequest, owner: str):
     """Does what the prompt says, in the middle of the run."""
     yield Progress("drawing", 1, 2)
     match request.prompt:
@@ -152,7 +152,7 @@ def test_a_run_that_will_not_be_closed_holds_nobody_up(open_jobs):
 
 
 def test_a_method_that_cannot_start_is_a_failure_too(open_jobs):
-    def run(request):
+    def run(request, owner):
         raise UserError("This method needs a model that is not here; download it first.")
 
     jobs = open_jobs(run)
@@ -172,7 +172,7 @@ def test_two_devices_run_two_jobs_at_once(open_jobs):
 def test_a_run_may_show_several_pictures_and_make_no_clip(open_jobs):
     shown = threading.Event()
 
-    def run(request):
+    def run(request, owner):
         yield Preview("map", "attention", 0, np.linspace(0, 1, 64).reshape(1, 8, 8))
         yield Preview("flow", "flow", 0, np.ones((2, 8, 8, 2)))
         assert shown.wait(20)

@@ -1,0 +1,65 @@
+// What the visitor owns beside clips: subjects, LoRAs and the pictures of the next subject. Components subscribe.
+
+import { call } from "./api.js";
+import { toast } from "./toast.js";
+
+export const library = { subjects: [], loras: [], loaded: false };
+const listeners = new Set();
+
+export function followLibrary(listener) {
+  listeners.add(listener);
+  listener(library);
+  return () => listeners.delete(listener);
+}
+
+export async function refreshLibrary() {
+  const answer = await call("studio/library");
+  if (!answer.error) Object.assign(library, answer, { loaded: true });
+  listeners.forEach((listener) => listener(library));
+}
+
+export const subjectOf = (name) => library.subjects.find((one) => one.subject === name);
+export const pictureOf = (subject, index, side = 256) => `studio/subjects/${subject.slug}/${index}.webp?side=${side}&v=${subject.changed}`;
+
+async function change(path, body = {}) {
+  const answer = await call(path, body);
+  if (answer.error) toast(answer.error, { tone: "bad", seconds: 8 });
+  await refreshLibrary();
+  return answer;
+}
+
+export const renameSubject = (slug, name) => change(`studio/subjects/${slug}/rename`, { name });
+export const trainFurther = (slug, steps) => change(`studio/subjects/${slug}/further`, { steps });
+
+export async function deleteSubject(subject) {
+  const answer = await change(`studio/subjects/${subject.slug}/delete`);
+  if (answer.error) return;
+  toast(`${subject.name} deleted.`, { action: "Undo", seconds: 10, run: () => change(`studio/subjects/${subject.slug}/undo_delete`) });
+}
+
+export async function deleteLora(lora) {
+  const name = encodeURIComponent(lora.file);
+  const answer = await change(`studio/loras/${name}/delete`);
+  if (answer.error) return;
+  toast(`${lora.file} deleted.`, { action: "Undo", seconds: 10, run: () => change(`studio/loras/${name}/undo_delete`) });
+}
+
+const sendFile = (path, file, headers = {}) => call(path, file, { "X-Name": encodeURIComponent(file.name), ...headers });
+
+export async function importSubject(file) {
+  const answer = await sendFile("studio/subjects", file);
+  if (answer.error) toast(answer.error, { tone: "bad", seconds: 9 });
+  await refreshLibrary();
+  if (!answer.error) toast(`${library.subjects.find((one) => one.slug === answer.slug)?.name ?? "The subject"} is in your library.`);
+}
+
+export async function importLora(file) {
+  const answer = await sendFile("studio/loras", file);
+  if (answer.error) toast(answer.error, { tone: "bad", seconds: 9 });
+  await refreshLibrary();
+  return answer;
+}
+
+export const addPicture = (file, others) => sendFile("studio/pictures", file, { "X-With": others.join(",") });
+export const editPicture = (id, edit) => call(`studio/pictures/${id}/edit`, edit);
+export const removePicture = (id) => call(`studio/pictures/${id}/delete`, {});
