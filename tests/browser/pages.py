@@ -5,26 +5,31 @@ from __future__ import annotations
 from playwright.sync_api import Locator, Page
 
 STAGE = "likeness-stage"
-PROBLEM = ".lk-problem"
+PROBLEM = ".lk-problem:visible"
 QUICK = {"steps": 2, "frames": 5}
 LONG = {"steps": 60, "width": 80, "height": 80}  # draws for many seconds, in short steps
 
 
 def write(page: Page, setting: str, value: object) -> None:
     """Type a setting's value and leave the field."""
-    field = page.locator(f".lk-{setting} textarea, .lk-{setting} input:not([type=range])").first
+    field = _field(page, setting)
     field.fill(str(value))
     field.press("Tab")
 
 
 def value_of(page: Page, setting: str) -> str:
-    return page.locator(f".lk-{setting} textarea, .lk-{setting} input:not([type=range])").first.input_value()
+    return _field(page, setting).input_value()
+
+
+def _field(page: Page, setting: str) -> Locator:
+    """In the tab that is open."""
+    return page.locator(f".lk-{setting} textarea:visible, .lk-{setting} input:not([type=range]):visible").first
 
 
 def generate(page: Page, prompt: str, **settings: object) -> None:
     for name, value in {"prompt": prompt, **settings}.items():
         write(page, name, value)
-    page.locator(".lk-generate").click()
+    page.locator(".lk-generate:visible").click()
 
 
 def wait_for_state(page: Page, state: str, seconds: float = 120.0) -> None:

@@ -22,7 +22,7 @@ def test_a_setting_that_does_not_fit_gets_one_sentence(visit):
     for settings, says in UNFIT:
         for name, value in settings.items():
             write(page, name, value)
-        page.locator(".lk-generate").click()
+        page.locator(".lk-generate:visible").click()
         expect(page.locator(PROBLEM)).to_contain_text(says, ignore_case=True)
         assert one_sentence(page.locator(PROBLEM).inner_text())
         assert value_of(page, "prompt") == settings.get("prompt", PROMPT)
@@ -33,7 +33,7 @@ def test_sizes_and_lengths_are_snapped_with_a_note_before_generating(visit):
     page = visit()
     write(page, "frames", 18)
     write(page, "width", 70)
-    notes = page.locator("likeness-estimate .lk-notes li")
+    notes = page.locator("likeness-estimate:visible .lk-notes li")
     expect(notes).to_have_count(2)
     said = " ".join(notes.all_inner_texts())
     assert "18" in said and "17" in said and "70" in said and "64" in said
@@ -56,7 +56,7 @@ def test_unknown_words_are_drawn_all_the_same(visit):
 def test_a_file_that_is_no_clip_of_ours_restores_nothing(visit, tmp_path: Path):
     page = visit()
     write(page, "prompt", PROMPT)
-    page.locator(".lk-advanced > button").click()
+    page.locator(".lk-advanced > button:visible").click()
     for count, (name, text) in enumerate({"text.mp4": "just some words\n" * 50, "text.png": "words", "empty.gif": ""}.items(), 1):
         (tmp_path / name).write_text(text)
         page.locator("likeness-restore input").set_input_files(tmp_path / name)
