@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +24,7 @@ class Files:
         if "\0" in name or not name.strip():
             raise UserError("A file is not named: choose it again.")
         if self.root is None:
-            return Path(name).expanduser()
+            return Path(os.path.expanduser(name))  # pathlib's raises for a user that does not exist
         root = self.root.resolve()
         path = (root / name).resolve()
         if path == root or not path.is_relative_to(root):

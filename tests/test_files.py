@@ -13,6 +13,7 @@ from pipelines.files import ANYWHERE, Files
 def test_names_are_paths_without_a_root() -> None:
     assert ANYWHERE.find("pictures/a.png") == Path("pictures/a.png")
     assert ANYWHERE.find("~/a.png") == Path.home() / "a.png"
+    assert ANYWHERE.find("~nobody-of-that-name/a.png").name == "a.png"
 
 
 def test_names_stay_below_the_root(tmp_path: Path) -> None:

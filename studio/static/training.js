@@ -1,6 +1,6 @@
 // What the model is learning right now: the loss, a sample picture from time to time, and what became of it.
 
-import { media } from "./api.js";
+import { call, media } from "./api.js";
 import { fill } from "./form.js";
 import { remove, retry, state, stop, subscribe } from "./jobs.js";
 import { library, refreshLibrary } from "./library.js";
@@ -55,8 +55,18 @@ class Training extends HTMLElement {
       this.pictures = {};
       if (before && job && !active(job)) await refreshLibrary();
       this.innerHTML = job ? (active(job) ? learning(job) : ended(job, this.subject())) : state.loaded ? `<div class="lk-screen">${EMPTY}</div>` : "";
+      if (job && !active(job)) this.recount(job);
     }
     if (job && active(job)) this.advance(job);
+  }
+
+  // The sample pictures of a training that has ended, in the order in which they were drawn.
+  async recount(job) {
+    const seen = await call(`media/${job.id}/seen.json`);
+    const place = this.querySelector("[data-part=samples]");
+    const steps = seen.names?.find(({ name }) => name === "sample")?.steps ?? [];
+    if (!place || place.dataset.job !== job.id) return;
+    place.innerHTML = steps.map((step) => `<li><img alt="Sample after ${step} steps" src="${media(job.id, "seen.webp")}?name=sample&step=${step}&frame=0&side=160"/><span>${step}</span></li>`).join("");
   }
 
   advance(job) {
@@ -101,7 +111,7 @@ function ended(job, subject) {
   const error = job.state === "failed" ? `<p>${escape(job.error)}</p>` : "";
   const again = job.state === "failed" ? "Run again" : "Go on";
   const verbs = [subject ? button("use", "Use in a clip", "clip", "lk-primary") : "", job.state === "done" ? "" : button("retry", again, "retry"), button("reuse", "Reuse settings", "reuse"), button("clear", "Clear", "delete", "lk-quiet")];
-  return `<div class="lk-screen"><div class="lk-message"><b>${title}</b>${error}${learnt}${subject ? sparkline(subject.losses, 320, 64) : ""}<div class="lk-row">${verbs.join("")}</div></div></div>${caption(job)}`;
+  return `<div class="lk-screen"><div class="lk-message"><b>${title}</b>${error}${learnt}${subject ? sparkline(subject.losses, 320, 64) : ""}<ul class="lk-samples" data-part="samples" data-job="${job.id}" aria-label="Samples by step"></ul><div class="lk-row">${verbs.join("")}</div></div></div>${caption(job)}`;
 }
 
 function caption(job) {
