@@ -17,6 +17,7 @@ import hashlib
 import time
 from abc import ABC, abstractmethod
 from collections import OrderedDict
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -76,8 +77,9 @@ class Backbone(ABC):
     def vae(self) -> Any:
         return self.pipeline.vae
 
-    @property
+    @cached_property
     def dtype(self) -> torch.dtype:
+        """What the transformer computes in; asked once, because diffusers walks through all modules to tell."""
         return self.transformer.dtype
 
     # --- text --------------------------------------------------------------------------------------------------
