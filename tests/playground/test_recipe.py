@@ -50,9 +50,9 @@ def test_single_frames_come_from_their_own_sets(clips: WorldClips, tmp_path: Pat
     stills = WorldClips(tmp_path / "world", 8, (1, 16, 16), first=len(clips))
     stills.render_missing(1)
     world = LatentWorld([clips], lambda video: video[:, :, ::4, ::4, ::4], tmp_path / "latents", [stills])
-    latents, covers, words, _ = world.batch(0, 0, 1, single=False)
+    latents, covers, words, *_ = world.batch(0, 0, 1, single=False)
     assert latents.shape[2:] == covers.shape[2:] == (2, 4, 4) and len(latents) == len(words) == 16
-    single, over, names, _ = world.batch(0, 0, 1, single=True)
+    single, over, names, *_ = world.batch(0, 0, 1, single=True)
     assert single.shape[2:] == over.shape[2:] == (1, 4, 4) and len(single) == len(names) == 32
     drawn = {frame.numpy().tobytes() for frame in single}
     assert drawn <= {torch.from_numpy(latent.astype(np.float32)).numpy().tobytes() for latent in world.stills[0].latents}
