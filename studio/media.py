@@ -22,15 +22,12 @@ from studio.inspect import SCREEN
 from studio.jobs import Job, Jobs
 from studio.jobs.drawings import Wanted
 from studio.jobs.job import WAITING
-from studio.jobs.sentences import sentence
 from studio.jobs.shown import NO_SUCH
 from studio.visitors import VisitorMiddleware, owner_of
+from studio.web import FRESH, KEEP, guarded
 
 SIDES = (32, 768)  # pixels: the smallest and the largest picture of a step
 TYPES = {".mp4": "video/mp4", ".gif": "image/gif", ".png": "image/png", ".webp": "image/webp"}
-_SAFE = {"X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin"}
-FRESH = _SAFE | {"Cache-Control": "private, no-store"}
-KEEP = _SAFE | {"Cache-Control": "private, max-age=3600"}
 
 
 def app_kwargs(jobs: Jobs) -> dict:
@@ -64,16 +61,7 @@ def job_json(job: Job) -> dict:
 
 
 def _guarded(jobs: Jobs, answer: Callable[[Jobs, str, Request], Response]) -> Callable[[Request], Response]:
-    def endpoint(request: Request) -> Response:
-        try:
-            return answer(jobs, owner_of(request), request)
-        except UserError as error:
-            return JSONResponse({"error": str(error)}, status_code=404, headers=FRESH)
-        except Exception as error:  # a full disk while exporting, say
-            message = sentence(error, request.path_params.get("job_id", "")[:6])
-            return JSONResponse({"error": message}, status_code=500, headers=FRESH)
-
-    return endpoint
+    return guarded(lambda request: answer(jobs, owner_of(request), request))
 
 
 def _list(jobs: Jobs, owner: str, request: Request) -> Response:

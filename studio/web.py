@@ -15,7 +15,11 @@ from starlette.requests import Request as WebRequest
 from starlette.responses import JSONResponse, Response
 
 from pipelines.errors import UserError
+from studio.jobs.sentences import sentence
 
+_SAFE = {"X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin"}
+FRESH = _SAFE | {"Cache-Control": "private, no-store"}
+KEEP = _SAFE | {"Cache-Control": "private, max-age=3600"}
 MAX_BODY = 256 * 1024  # a request is text; far more than any prompt
 log = logging.getLogger("likeness.studio")
 
@@ -33,6 +37,21 @@ def answered(endpoint: Callable[[WebRequest], Awaitable[dict[str, Any]]]) -> Cal
             return JSONResponse({"error": "The studio could not do that; its log says why."}, status_code=500)
 
     return handler
+
+
+def guarded(answer: Callable[[WebRequest], Response]) -> Callable[[WebRequest], Response]:
+    """A plain function for reading, which starlette runs in its thread pool; what it refuses becomes a 404 with the sentence."""
+
+    def endpoint(web: WebRequest) -> Response:
+        try:
+            return answer(web)
+        except UserError as error:
+            return JSONResponse({"error": str(error)}, status_code=404, headers=FRESH)
+        except Exception as error:  # a full disk while exporting, say
+            message = sentence(error, web.path_params.get("job_id", "")[:6])
+            return JSONResponse({"error": message}, status_code=500, headers=FRESH)
+
+    return endpoint
 
 
 def ours(web: WebRequest) -> None:

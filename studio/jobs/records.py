@@ -8,9 +8,10 @@ import threading
 import numpy as np
 
 from pipelines.events import Preview
+from pipelines.video.times import times_of
 from studio.jobs.files import STEPS, JobFiles
 from studio.jobs.record import Record, RecordFile, pack
-from studio.jobs.shown import FINISHED, Shown, times_of
+from studio.jobs.shown import FINISHED, Shown
 
 BUDGET = 256 * 2**20  # bytes of arrays that all running jobs together may hold
 log = logging.getLogger("likeness.jobs")

@@ -88,13 +88,6 @@ def matches_of(shown: Shown, step: int) -> dict[str, Any]:
     return {"step": step, "grid": [*there.shape[:3]], "to_reference": _lists(there), "from_reference": _lists(back), "trusted": trusted}
 
 
-def times_of(frames: int, count: int) -> list[int]:
-    """Which frame of a clip of `frames` each of `count` latent frames stands for: the first for itself, the others for the middle
-    of those that were folded into them."""
-    folded = max((frames - 1) // max(count - 1, 1), 1)
-    return [min(1 + (index - 1) * folded + (folded - 1) // 2 if index else 0, frames - 1) for index in range(count)]
-
-
 def _lists(flow: np.ndarray) -> list:
     """Nested lists for JSON: whole numbers where all are, None for what is not finite."""
     finite = np.isfinite(flow)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -129,7 +130,7 @@ class Library:
             target = folder / f"{stem}-{number}.safetensors"
         with tempfile.TemporaryDirectory(dir=folder, prefix=".import-") as fresh:
             partial = Path(fresh) / "lora"
-            partial.write_bytes(file.read_bytes())
+            shutil.copyfile(file, partial)
             os.replace(partial, target)
         return target.name
 

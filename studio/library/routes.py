@@ -11,22 +11,20 @@ from typing import Any
 from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request as WebRequest
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from pipelines.errors import UserError
 from studio.library.library import Library
 from studio.library.pictures import thumbnail
 from studio.visitors import owner_of
-from studio.web import answered, body, name_of, received
+from studio.web import FRESH, answered, body, guarded, name_of, received
 
 MAX_PICTURE = 64 * 1024 * 1024
 MAX_ARCHIVE = 2 * 1024**3
 SIDES = (64, 1024)
 """Smallest and largest side of a picture that the page may ask for."""
 
-FRESH = {"X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin", "Cache-Control": "private, no-store"}
-KEEP = FRESH | {"Cache-Control": "private, max-age=3600"}
 IN_USE = "{} is in use by a job that waits or runs: stop that job first."
 
 
@@ -45,11 +43,11 @@ class LibraryRoutes:
         return [
             Route("/studio/library", answered(self.contents)),
             Route("/studio/pictures", answered(self.add_picture), methods=["POST"]),
-            Route("/studio/pictures/{id}", _guarded(self.picture)),
+            Route("/studio/pictures/{id}", guarded(self.picture)),
             Route("/studio/pictures/{id}/{action}", answered(self.change_picture), methods=["POST"]),
             Route("/studio/subjects", answered(self.take_in), methods=["POST"]),
-            Route("/studio/subjects/{slug}/export.zip", _guarded(self.export)),
-            Route("/studio/subjects/{slug}/{index:int}.webp", _guarded(self.reference)),
+            Route("/studio/subjects/{slug}/export.zip", guarded(self.export)),
+            Route("/studio/subjects/{slug}/{index:int}.webp", guarded(self.reference)),
             Route("/studio/subjects/{slug}/{action}", answered(self.change_subject), methods=["POST"]),
             Route("/studio/loras", answered(self.take_in_lora), methods=["POST"]),
             Route("/studio/loras/{name}/{action}", answered(self.change_lora), methods=["POST"]),
@@ -167,15 +165,3 @@ def side_of(web: WebRequest) -> int:
     """?side= in pixels, within SIDES."""
     asked = web.query_params.get("side", "")
     return min(max(int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 6 else 256, SIDES[0]), SIDES[1])
-
-
-def _guarded(answer: Callable[[WebRequest], Response]) -> Callable[[WebRequest], Response]:
-    """A plain function, which starlette runs in its thread pool; what it refuses becomes a 404 with the sentence."""
-
-    def endpoint(web: WebRequest) -> Response:
-        try:
-            return answer(web)
-        except UserError as error:
-            return JSONResponse({"error": str(error)}, status_code=404, headers=FRESH)
-
-    return endpoint

@@ -75,7 +75,6 @@ class Pictures extends HTMLElement {
     if (answer.error) this.refused = [answer.error];
     else Object.assign(one, answer, { turns, box });
     this.tell();
-    return !answer.error;
   }
 
   // A picture that the studio no longer has goes from the list.
@@ -134,7 +133,7 @@ class Cutter {
       turn: () => { this.turns = (this.turns + 1) % 4; this.box = [0, 0, 1, 1]; this.place(); },
       all: () => { this.box = [0, 0, 1, 1]; this.place(); },
       cancel: () => dialog.close(),
-      keep: async () => { if (await done(this.turns, whole(this.box) ? null : this.box)) dialog.close(); else dialog.close(); },
+      keep: async () => { await done(this.turns, whole(this.box) ? null : this.box); dialog.close(); },
     };
     dialog.onclick = (event) => verbs[event.target.closest("[data-cut]")?.dataset.cut]?.();
   }

@@ -53,3 +53,9 @@ def open_jobs(tmp_path: Path) -> Iterator[Callable[..., Jobs]]:
 @pytest.fixture
 def jobs(open_jobs) -> Jobs:
     return open_jobs()
+
+
+@pytest.fixture
+def idle_jobs(open_jobs) -> Jobs:
+    """A queue that keeps what it is given and runs nothing."""
+    return open_jobs(start=False)

@@ -1,39 +1,21 @@
 """The page's JSON endpoints: one sentence for whatever is wrong, and nothing for strangers."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
-from procedural import draw
-from starlette.applications import Starlette
-from starlette.middleware import Middleware
 from starlette.testclient import TestClient
+from visiting import OURS, STORE, visitor
 
 from pipelines.methods.generate.request import GenerateRequest
 from pipelines.models.registry import entries
 from pipelines.video import write_clip
 from studio import media
 from studio.api import Api
-from studio.jobs import Jobs
 from studio.library import Library
-from studio.visitors import VisitorMiddleware
-
-OURS = {"X-Likeness": "1"}
-STORE = SimpleNamespace(folder=lambda model: None)
 
 
 @pytest.fixture
-def jobs(open_jobs) -> Jobs:
-    """A queue that keeps what it is given and runs nothing."""
-    return open_jobs(draw, start=False)
-
-
-@pytest.fixture
-def page(jobs, tmp_path) -> TestClient:
-    every = [*media.routes(jobs), *Api(jobs, STORE, Library(tmp_path / "visitors")).routes()]
-    client = TestClient(Starlette(routes=every, middleware=[Middleware(VisitorMiddleware)]))
-    client.get("/")  # the first answer brings the visitor cookie
-    return client
+def page(idle_jobs, tmp_path) -> TestClient:
+    return visitor([*media.routes(idle_jobs), *Api(idle_jobs, STORE, Library(tmp_path / "visitors")).routes()])
 
 
 def submit(page: TestClient, **settings) -> dict:

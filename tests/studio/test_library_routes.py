@@ -5,15 +5,13 @@ from __future__ import annotations
 import io
 import threading
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
-from procedural import draw
-from starlette.applications import Starlette
-from starlette.middleware import Middleware
+from starlette.routing import BaseRoute
 from starlette.testclient import TestClient
+from visiting import OURS, STORE, visitor
 
 from pipelines.methods.subject_adaptation.subject import ADAPTER
 from studio import media
@@ -21,35 +19,22 @@ from studio.api import Api
 from studio.jobs import Jobs
 from studio.library import Library
 from studio.library.routes import LibraryRoutes
-from studio.visitors import VisitorMiddleware
-
-OURS = {"X-Likeness": "1"}
-STORE = SimpleNamespace(folder=lambda model: None)
 
 
 @pytest.fixture
-def jobs(open_jobs) -> Jobs:
-    """A queue that keeps what it is given and runs nothing."""
-    return open_jobs(draw, start=False)
-
-
-@pytest.fixture
-def app(jobs: Jobs, tmp_path: Path) -> Starlette:
+def routes(idle_jobs: Jobs, tmp_path: Path) -> list[BaseRoute]:
     library, ready = Library(tmp_path / "visitors"), threading.Event()
     ready.set()
-    every = [*media.routes(jobs), *Api(jobs, STORE, library).routes(), *LibraryRoutes(library, jobs, ready).routes()]
-    return Starlette(routes=every, middleware=[Middleware(VisitorMiddleware)])
+    return [
+        *media.routes(idle_jobs),
+        *Api(idle_jobs, STORE, library).routes(),
+        *LibraryRoutes(library, idle_jobs, ready).routes(),
+    ]
 
 
 @pytest.fixture
-def page(app: Starlette) -> TestClient:
-    return visitor(app)
-
-
-def visitor(app: Starlette) -> TestClient:
-    client = TestClient(app)
-    client.get("/")  # the first answer brings the visitor cookie
-    return client
+def page(routes: list[BaseRoute]) -> TestClient:
+    return visitor(routes)
 
 
 def post(page: TestClient, path: str, **body) -> dict:
@@ -105,7 +90,7 @@ def test_what_cannot_be_learnt_gets_one_sentence(page: TestClient, settings: dic
     assert error.startswith(says) and error.endswith(".")
 
 
-def test_a_subject_comes_in_is_used_renamed_trained_and_deleted(page: TestClient, jobs: Jobs, rex: Path) -> None:
+def test_a_subject_comes_in_is_used_renamed_trained_and_deleted(page: TestClient, rex: Path) -> None:
     slug = take_in(page, rex)
     (row,) = page.get("/studio/library").json()["subjects"]
     assert row["token"] == "<rex>"
@@ -130,8 +115,8 @@ def test_a_clip_of_a_subject_is_checked_before_it_is_queued(page: TestClient, re
     assert page.get("/studio/jobs").json()[0]["method"] == "generate"
 
 
-def test_another_visitor_finds_nothing(app: Starlette, page: TestClient, rex: Path) -> None:
-    slug, shown, other = take_in(page, rex), upload(page, picture())["id"], visitor(app)
+def test_another_visitor_finds_nothing(routes: list[BaseRoute], page: TestClient, rex: Path) -> None:
+    slug, shown, other = take_in(page, rex), upload(page, picture())["id"], visitor(routes)
     assert other.get("/studio/library").json()["subjects"] == []
     for path in (f"subjects/{slug}/0.webp", f"subjects/{slug}/export.zip", f"pictures/{shown}"):
         assert other.get(f"/studio/{path}").status_code == 404

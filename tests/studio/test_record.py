@@ -12,10 +12,11 @@ from procedural import ended, quick, slow, wait_for
 
 from pipelines.errors import UserError
 from pipelines.events import Preview, Progress, Result
+from pipelines.video.times import times_of
 from studio.jobs.files import STEPS, JobFiles
 from studio.jobs.record import LARGEST, RecordFile, pack, unpack
 from studio.jobs.records import Records
-from studio.jobs.shown import LOST, index_of, matches_of, times_of
+from studio.jobs.shown import LOST, index_of, matches_of
 
 RANDOM = np.random.default_rng(0)
 FRAME = np.zeros((1, 8, 8, 3), np.uint8)

@@ -29,6 +29,7 @@ from pipelines.methods.appearance_warping.reference import Descriptor, reference
 from pipelines.playground.render import Rendering, render
 from pipelines.playground.scene import HELD_OUT_SEEDS, Scene, caption, still
 from pipelines.playground.train.stills import FAMILY, family
+from pipelines.video.times import times_of
 
 if TYPE_CHECKING:
     from pipelines.backbones.base import Backbone
@@ -88,11 +89,9 @@ def truth_of(reference: Rendering, clip: Rendering, grid: tuple[int, int, int]) 
     if not len(rows):
         return truth
     tree, places = cKDTree(surface[rows, columns]), np.stack([columns, rows], 1) + 0.5
-    folded = (len(clip.frames) - 1) // max(grid[0] - 1, 1)
     middles = centres(grid, clip.frames.shape[1:3]).astype(int)
-    for frame in range(grid[0]):
-        shown = clip.surface[-1, 0 if frame == 0 else 1 + (frame - 1) * folded + (folded - 1) // 2]
-        seen = shown[middles[:, 1], middles[:, 0]]
+    for frame, time in enumerate(times_of(len(clip.frames), grid[0])):
+        seen = clip.surface[-1, time][middles[:, 1], middles[:, 0]]
         there = np.isfinite(seen[:, 0])
         distance, nearest = tree.query(seen[there])
         truth[frame, there] = np.where((distance <= SAME_PLACE)[:, None], places[nearest], np.nan)

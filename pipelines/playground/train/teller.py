@@ -18,9 +18,8 @@ from torch import Tensor, nn
 from pipelines.playground.looking import look_near
 from pipelines.playground.train.latents import LatentSet, LatentWorld
 from pipelines.playground.train.looking import naming
-from pipelines.playground.train.optimise import MuonAndAdamW
-from pipelines.playground.train.run import Average, Budget, Run, descend, warm_then_cosine
-from pipelines.playground.train.tracker import disturb
+from pipelines.playground.train.run import Budget
+from pipelines.playground.train.teaching import disturb, teach
 
 SIDE = 12
 """Side in latents of its view of the subject."""
@@ -31,7 +30,6 @@ CROPS = 64
 SHARE = 0.04
 """Of the budget, for its own training."""
 
-PEAK = 2e-3
 LOOSE = 0.08
 VISIBLE = 0.9
 """Noise level 0..1 from which on nothing is asked: an estimate does not show yet where its subject is."""
@@ -98,17 +96,12 @@ def train_teller(world: LatentWorld, folder: Path, budget: Budget, device: str, 
     torch.manual_seed(seed)
     sets = [*world.clips, *world.stills]
     teller = Teller(sets[0].latents.shape[1], world.names).to(device)
-    average, optimiser = Average(teller, decay=0.99), MuonAndAdamW(teller, PEAK, weight_decay=0.02)
-    run = Run(folder, "teller", {"model": teller, "average": average, "optimiser": optimiser}, budget.part(SHARE), seed, resume)
 
-    def update(step: int, progress: float) -> float:
-        optimiser.set_rate(warm_then_cosine(progress, step, peak=PEAK))
+    def loss(step: int) -> Tensor:
         latents, covers, labels = _views_of(sets, np.random.default_rng((seed, 5, step)), world.names, device)
-        return descend(naming(teller(views(disturb(latents), covers, LOOSE)), labels), teller, optimiser, average, limit=5.0)
+        return naming(teller(views(disturb(latents), covers, LOOSE)), labels)
 
-    run.loop(update)
-    teller.load_state_dict(average.weights)
-    teller.requires_grad_(False).eval()
+    teach(teller, "teller", folder, budget.part(SHARE), loss, resume=resume, seed=seed)
     print("the teller is right about " + ", ".join(f"{name} {share:.0%}" for name, share in _right(teller, sets, seed).items()), flush=True)
     return teller
 

@@ -16,8 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pipelines.playground.train.latents import LatentSet, LatentWorld
-from pipelines.playground.train.optimise import MuonAndAdamW
-from pipelines.playground.train.run import Average, Budget, Run, descend, warm_then_cosine
+from pipelines.playground.train.run import Budget
+from pipelines.playground.train.teaching import disturb, teach
 
 CLIPS = 24
 """Clips in a step of its own training."""
@@ -25,7 +25,9 @@ CLIPS = 24
 SHARE = 0.03
 """Of the budget, for its own training."""
 
-PEAK = 2e-3
+NAMING = 0.2
+"""Weight of the ways beside the masks in its own training."""
+
 JITTER = 0.1
 """How far a whole track is moved at random in its training, -1..1 being the frame: a way is one wherever it is."""
 
@@ -99,19 +101,14 @@ def train_tracker(world: LatentWorld, folder: Path, budget: Budget, device: str,
     torch.manual_seed(seed)
     channels, frames = world.clips[0].latents.shape[1:3]
     tracker = Tracker(channels, frames, world.ways).to(device)
-    average, optimiser = Average(tracker, decay=0.99), MuonAndAdamW(tracker, PEAK, weight_decay=0.02)
-    run = Run(folder, "tracker", {"model": tracker, "average": average, "optimiser": optimiser}, budget.part(SHARE), seed, resume)
 
-    def update(step: int, progress: float) -> float:
-        optimiser.set_rate(warm_then_cosine(progress, step, peak=PEAK))
+    def loss(step: int) -> Tensor:
         latents, covers, ways = _clips_of(world, np.random.default_rng((seed, 7, step)), device)
         masks = tracker.masks(disturb(latents))
         found = F.binary_cross_entropy_with_logits(masks, covers.clamp(0, 1))
-        return descend(found + 0.2 * F.cross_entropy(tracker.told(masks, JITTER), ways), tracker, optimiser, average, limit=5.0)
+        return found + NAMING * F.cross_entropy(tracker.told(masks, JITTER), ways)
 
-    run.loop(update)
-    tracker.load_state_dict(average.weights)
-    tracker.requires_grad_(False).eval()
+    teach(tracker, "tracker", folder, budget.part(SHARE), loss, resume=resume, seed=seed)
     print(f"the tracker is right about {_right(tracker, world, seed, device):.0%} of the ways", flush=True)
     return tracker
 
@@ -133,11 +130,3 @@ def _clips_of(world: LatentWorld, draw: np.random.Generator, device: str) -> tup
     chosen = draw.choice(part.alone, size=CLIPS)
     latents, covers = (torch.from_numpy(values[chosen].astype(np.float32)).to(device) for values in (part.latents, part.covers))
     return latents, covers, part.gone(chosen, world.ways).to(device)
-
-
-def disturb(latents: Tensor) -> Tensor:
-    """Latents (B, C, T', H', W') as a denoiser's estimates are: some of them blurred, and noisy."""
-    shape = (len(latents), 1, 1, 1, 1)
-    blurred = F.avg_pool3d(latents, (1, 3, 3), 1, (0, 1, 1), count_include_pad=False)
-    noise = 0.4 * torch.rand(shape, device=latents.device) * torch.randn_like(latents)
-    return latents.lerp(blurred, torch.rand(shape, device=latents.device)) + noise
