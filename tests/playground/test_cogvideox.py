@@ -161,7 +161,7 @@ def test_the_target_is_the_velocity_of_the_schedulers() -> None:
     velocity = other.get_velocity(latents, noise, timesteps)
     answer = velocity + torch.randn_like(velocity)
     nothing = torch.full((4,), -1)
-    silent = Batch(latents, torch.zeros(4, 1, 3, 4, 4), [], {"shape": nothing}, nothing)
+    silent = Batch(latents, torch.zeros(4, 1, 3, 4, 4), [], {"shape": nothing}, nothing, {})
     teachers = Teachers(Teller(16, {"shape": ["ball", "star"]}), Tracker(16, 3, ["left", "right"]))
     losses = [velocity_loss(lambda *_, v=v: v, scheduler, teachers, silent, noise, timesteps, None, None) for v in (velocity, answer)]
     assert losses[0] < 1e-6
@@ -199,7 +199,7 @@ def test_training_sees_the_model_as_sampling_does(backbone: CogVideoXBackbone, f
     model.transformer.load_state_dict(backbone.transformer.state_dict())
     latents, timestep = backbone.initial_noise(frames, height, width, 0), torch.tensor([700])
     tokens = backbone.pipeline.tokenizer([PROMPT], padding="max_length", max_length=MAX_TOKENS, return_tensors="pt")
-    ours = model(latents, timestep, tokens.input_ids, rotary_of(backbone.pipeline, latents))
+    ours = model(latents, timestep, model.encode(tokens.input_ids), rotary_of(backbone.pipeline, latents))
     assert ours.std() > 0.01
     assert torch.allclose(ours, backbone.denoise(latents, timestep[0], backbone.encode_text([PROMPT])), atol=1e-5)
 

@@ -13,7 +13,7 @@ from pipelines.playground.scene import sample_scene
 from pipelines.playground.train.clips import WorldClips
 from pipelines.playground.train.latents import LatentWorld, way
 from pipelines.playground.train.run import Budget
-from pipelines.playground.train.tracker import VISIBLE, Tracker, track, train_tracker
+from pipelines.playground.train.tracker import Tracker, track, train_tracker
 
 CLIPS = 96
 
@@ -64,20 +64,20 @@ def test_it_learns_ways_and_leads_estimates_to_them(world: LatentWorld, tmp_path
     latents, ways = torch.from_numpy(part.latents[part.alone]).float(), part.gone(part.alone, world.ways)
     with torch.no_grad():
         assert (tracker.told(tracker.masks(latents)).argmax(1) == ways).float().mean() > 0.6
-    asked, sigma = (ways + 1) % len(world.ways), torch.full((len(ways),), 0.5)
+    asked = (ways + 1) % len(world.ways)
     estimate = latents.clone().requires_grad_(True)
-    before = tracker.disagreement(estimate, sigma, asked)
+    before = tracker.disagreement(estimate, asked)
     before.backward()
     with torch.no_grad():
         moved = estimate - 0.5 * estimate.grad / estimate.grad.flatten(1).norm(dim=1).clamp(min=1e-6).view(-1, 1, 1, 1, 1)
-        assert tracker.disagreement(moved, sigma, asked) < before
+        assert tracker.disagreement(moved, asked) < before
     assert not any(weight.requires_grad for weight in tracker.parameters()), "it is frozen"
 
 
-def test_it_is_silent_at_high_noise_without_a_way_and_about_single_frames() -> None:
+def test_it_is_silent_without_a_way_and_about_single_frames() -> None:
     tracker, asked = Tracker(4, 3, ["left", "right"]), torch.tensor([0, 1])
     latents = torch.randn(2, 4, 3, 8, 8)
-    assert tracker.disagreement(latents, torch.full((2,), 0.3), asked) > 0
-    assert tracker.disagreement(latents, torch.full((2,), VISIBLE), asked) == 0
-    assert tracker.disagreement(latents, torch.full((2,), 0.3), torch.full((2,), -1)) == 0
-    assert tracker.disagreement(latents[:, :, :1], torch.full((2,), 0.3), asked) == 0
+    assert tracker.disagreement(latents, asked) > 0
+    assert torch.equal(tracker.disagreement(latents, torch.tensor([0, -1])), tracker.disagreement(latents[:1], asked[:1]))
+    assert tracker.disagreement(latents, torch.full((2,), -1)) == 0
+    assert tracker.disagreement(latents[:, :, :1], asked) == 0

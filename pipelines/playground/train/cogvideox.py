@@ -16,6 +16,8 @@ from pipelines.playground.train.clips import WorldClips, open_sets
 from pipelines.playground.train.cogvideox_vae import quick
 from pipelines.playground.train.latents import Batch, Encode, LatentWorld, fingerprint, is_single, near_subjects
 from pipelines.playground.train.optimise import MuonAndAdamW
+from pipelines.playground.train.reader import SHARE as READING
+from pipelines.playground.train.reader import WEIGHT, tokens_of, train_reader
 from pipelines.playground.train.run import Average, Budget, Run, descend, warm_then_cosine
 from pipelines.playground.train.teachers import SHARE, Teachers, train_teachers
 from pipelines.playground.train.tokenizer import MAX_TOKENS, load_text_encoder, new_tokenizer
@@ -69,9 +71,12 @@ class TextAndVideo(nn.Module):
         self.transformer = CogVideoXTransformer3DModel(**TRANSFORMER)
         start_as_identity(self.transformer)
 
-    def forward(self, noisy: Tensor, timesteps: Tensor, ids: Tensor, rotary: tuple[Tensor, Tensor]) -> Tensor:
-        """v for noisy latents (B, C, T', H', W'), timesteps (B,) and prompts (B, L), without a mask, as the pipeline encodes them."""
-        text = self.text_encoder(ids).last_hidden_state
+    def encode(self, ids: Tensor, mask: Tensor | None = None) -> Tensor:
+        """(B, L, D) text states of prompts (B, L); without their mask, as the pipeline encodes them."""
+        return self.text_encoder(ids).last_hidden_state
+
+    def forward(self, noisy: Tensor, timesteps: Tensor, text: Tensor, rotary: tuple[Tensor, Tensor]) -> Tensor:
+        """v for noisy latents (B, C, T', H', W'), timesteps (B,) and text states (B, L, D)."""
         return self.transformer(noisy.transpose(1, 2), text, timesteps, image_rotary_emb=rotary, return_dict=False)[0].transpose(1, 2)
 
     def load_trained(self, folder: Path, tokenizer: Any) -> None:
@@ -94,8 +99,8 @@ def new_scheduler() -> CogVideoXDDIMScheduler:
 
 
 def velocity_loss(
-    model: TextAndVideo, scheduler: CogVideoXDDIMScheduler, teachers: Teachers, batch: Batch, noise: Tensor, timesteps: Tensor, ids: Tensor,
-    rotary: tuple[Tensor, Tensor],
+    model: TextAndVideo, scheduler: CogVideoXDDIMScheduler, teachers: Teachers, batch: Batch, noise: Tensor, timesteps: Tensor,
+    text: Tensor, rotary: tuple[Tensor, Tensor],
 ) -> Tensor:  # fmt: skip
     """Mean square error of v = sqrt(a) noise - sqrt(1-a) x0 at x = sqrt(a) x0 + sqrt(1-a) noise (Salimans and Ho 2022, section 4).
 
@@ -103,7 +108,7 @@ def velocity_loss(
     about the estimate of x0, sqrt(a) x - sqrt(1-a) v.
     """
     noisy = scheduler.add_noise(batch.latents, noise, timesteps)
-    velocity = model(noisy, timesteps, ids, rotary).float()
+    velocity = model(noisy, timesteps, text, rotary).float()
     error = near_subjects((velocity - scheduler.get_velocity(batch.latents, noise, timesteps)).pow(2), batch.covers)
     share = scheduler.alphas_cumprod.float().to(noisy.device)[timesteps]
     signal, disturbance = share.sqrt(), (1 - share).sqrt()
@@ -161,8 +166,10 @@ def train_cogvideox(
         model.load_trained(start, tokenizer)
     model.to(device)
     pipeline = assemble(model, tokenizer, vae)
+    reader = train_reader(model.text_encoder, model.encode, tokenizer, world.readable, folder, budget, device, resume=resume, seed=seed)
     average, optimiser = Average(model, decay=0.998), MuonAndAdamW(model, PEAK)
-    run = Run(folder, "cogvideox", {"model": model, "average": average, "optimiser": optimiser}, budget.part(1 - SHARE), seed, resume)
+    parts, share = {"model": model, "average": average, "optimiser": optimiser}, 1 - SHARE - READING
+    run = Run(folder, "cogvideox", parts, budget.part(share), seed, resume)
     if compiled:
         for block in model.transformer.transformer_blocks:
             block.compile(dynamic=False)
@@ -170,11 +177,13 @@ def train_cogvideox(
     def update(step: int, progress: float) -> float:
         optimiser.set_rate(warm_then_cosine(progress, step, peak=PEAK, warm_steps=100))
         drawn = world.batch(seed, step, batch, is_single(step, progress, stills_until)).to(device)
-        ids = tokenizer(drawn.words, padding="max_length", max_length=MAX_TOKENS, truncation=True, return_tensors="pt").input_ids
-        noise, timesteps = torch.randn(drawn.latents.shape), draw_timesteps(len(drawn.latents))
-        parts = (part.to(device) for part in (noise, timesteps, ids))
+        ids, mask = tokens_of(tokenizer, drawn.words, device)
+        noise, timesteps = torch.randn(drawn.latents.shape).to(device), draw_timesteps(len(drawn.latents)).to(device)
+        rotary = rotary_of(pipeline, drawn.latents)
         with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
-            loss = velocity_loss(model, pipeline.scheduler, teachers, drawn, *parts, rotary_of(pipeline, drawn.latents))
+            text = model.encode(ids, mask)
+            loss = velocity_loss(model, pipeline.scheduler, teachers, drawn, noise, timesteps, text, rotary)
+            loss = loss + WEIGHT * reader.disagreement(text, mask, drawn.said)
         return descend(loss, model, optimiser, average)
 
     run.loop(update)

@@ -16,6 +16,7 @@ from torch import nn
 from pipelines.playground.scene import Scene, caption, sample_scene
 from pipelines.playground.subjects import looks
 from pipelines.playground.train.clips import CHUNK, WorldClips
+from pipelines.playground.train.reader import indices, said
 from pipelines.playground.train.vae import to_tensor
 
 PIXELS = 64 * 64
@@ -51,6 +52,7 @@ class LatentSet:
         self.looks = [looks(scene.subjects[0]) if len(scene.subjects) == 1 else {} for scene in scenes]
         self.ways = [way(scene) for scene in scenes]
         self.alone = np.flatnonzero(self.ways)
+        self.said = {moving: [said(scene, moving=moving) for scene in scenes] for moving in (True, False)}
         self.captions = {moving: [caption(scene, moving=moving) for scene in scenes] for moving in (True, False)}
 
     def __len__(self) -> int:
@@ -82,18 +84,19 @@ class LatentSet:
 
 class Batch(NamedTuple):
     """What a step is about: latents (B, C, T', H', W'), how far subjects cover them (B, 1, T', H', W') 0..1, captions, and what
-    `LatentSet.told` and `LatentSet.gone` say of their subjects: nothing where the caption is empty."""
+    `LatentSet.told` and `LatentSet.gone` say of their subjects, and what the captions say: nothing where they are empty."""
 
     latents: torch.Tensor
     covers: torch.Tensor
     words: list[str]
     labels: dict[str, torch.Tensor]
     ways: torch.Tensor
+    said: dict[str, torch.Tensor]
 
     def to(self, device: str) -> Batch:
         """The same on another device."""
-        labels = {name: places.to(device) for name, places in self.labels.items()}
-        return Batch(self.latents.to(device), self.covers.to(device), self.words, labels, self.ways.to(device))
+        labels, said = ({name: places.to(device) for name, places in part.items()} for part in (self.labels, self.said))
+        return Batch(self.latents.to(device), self.covers.to(device), self.words, labels, self.ways.to(device), said)
 
 
 class LatentWorld:
@@ -111,6 +114,7 @@ class LatentWorld:
         self.stills = [LatentSet(clips, encode, cache, batch) for clips in stills] or self.clips
         self.names = names_of([look for part in (*self.clips, *self.stills) for look in part.looks])
         self.ways = sorted({each for part in self.clips for each in part.ways if each})
+        self.readable = names_of([each for part in (*self.clips, *self.stills) for moving in (True, False) for each in part.said[moving]])
 
     def batch(self, seed: int, step: int, size: int, single: bool) -> Batch:
         """A batch of clips, one in ten without a caption. `single` gives single frames, so many that the work stays that of clips."""
@@ -128,7 +132,10 @@ class LatentWorld:
         silent = torch.tensor([not line for line in words])
         labels = {name: places.masked_fill(silent, -1) for name, places in part.told(chosen, self.names).items()}
         ways = part.gone(chosen, self.ways).masked_fill(silent, -1) if not single else torch.full((len(chosen),), -1)
-        return Batch(latents[:, :, frames], covers[:, :, frames], words, labels, ways)
+        read = indices(
+            [part.said[not single][int(index)] if line else {} for index, line in zip(chosen, words, strict=True)], self.readable
+        )
+        return Batch(latents[:, :, frames], covers[:, :, frames], words, labels, ways, read)
 
 
 def way(scene: Scene) -> str:

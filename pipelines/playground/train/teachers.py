@@ -26,7 +26,7 @@ class Teachers(NamedTuple):
     def disagreement(self, estimate: Tensor, sigma: Tensor, batch: Batch) -> Tensor:
         """Their part of the loss: estimates (B, C, T', H', W') of clean latents at noise levels `sigma` (B,) 0..1 against the captions."""
         looks = self.teller.disagreement(estimate, batch.covers, sigma, batch.labels)
-        return teller.WEIGHT * looks + tracker.WEIGHT * self.tracker.disagreement(estimate, sigma, batch.ways)
+        return teller.WEIGHT * looks + tracker.WEIGHT * self.tracker.disagreement(estimate, batch.ways)
 
 
 def train_teachers(world: LatentWorld, folder: Path, budget: Budget, device: str, *, resume: bool = True, seed: int = 0) -> Teachers:

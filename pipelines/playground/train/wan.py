@@ -15,9 +15,11 @@ from transformers import UMT5Config, UMT5EncoderModel
 from pipelines.playground.train.clips import WorldClips, open_sets
 from pipelines.playground.train.latents import Batch, Encode, LatentWorld, fingerprint, is_single, near_subjects
 from pipelines.playground.train.optimise import MuonAndAdamW
+from pipelines.playground.train.reader import SHARE as READING
+from pipelines.playground.train.reader import WEIGHT, tokens_of, train_reader
 from pipelines.playground.train.run import Average, Budget, Run, descend, warm_then_cosine
 from pipelines.playground.train.teachers import SHARE, Teachers, train_teachers
-from pipelines.playground.train.tokenizer import MAX_TOKENS, load_text_encoder, new_tokenizer
+from pipelines.playground.train.tokenizer import load_text_encoder, new_tokenizer
 
 TEXT_DIM = 128
 TRANSFORMER = {
@@ -37,8 +39,8 @@ SAMPLING_SHIFT = 3.0
 PEAK = 7e-4
 """Highest learning rate of what AdamW trains."""
 
-TRAINING_SHIFT = 2.0
-"""Shift of the noise levels drawn in training: half of them lie above 2/3."""
+TRAINING_SHIFT = 3.0
+"""Shift of the noise levels drawn in training, that of the sampler: half of them lie above 3/4, every sixth above 0.9."""
 
 
 class TextAndVideo(nn.Module):
@@ -65,15 +67,15 @@ class TextAndVideo(nn.Module):
 
 
 def flow_loss(
-    model: TextAndVideo, teachers: Teachers, batch: Batch, noise: torch.Tensor, sigma: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor
+    transformer: WanTransformer3DModel, teachers: Teachers, batch: Batch, noise: torch.Tensor, sigma: torch.Tensor, text: torch.Tensor
 ) -> torch.Tensor:
-    """Flow-matching loss: x = (1 - sigma) x0 + sigma noise, target noise - x0; sigma (B,) in 0..1.
+    """Flow-matching loss: x = (1 - sigma) x0 + sigma noise, target noise - x0; sigma (B,) in 0..1, text (B, L, D).
 
     It counts subjects more (`near_subjects`) and asks the teachers about the estimate of x0.
     """
     level = sigma.view(-1, 1, 1, 1, 1)
     noisy = (1 - level) * batch.latents + level * noise
-    velocity = model.transformer(noisy, sigma * 1000, model.encode(ids, mask), return_dict=False)[0].float()
+    velocity = transformer(noisy, sigma * 1000, text, return_dict=False)[0].float()
     error = near_subjects((velocity - (noise - batch.latents)).pow(2), batch.covers)
     return error + teachers.disagreement(noisy - level * velocity, sigma, batch)
 
@@ -118,19 +120,21 @@ def train_wan(
     if start:
         model.load_trained(start, tokenizer)
     model.to(device)
+    reader = train_reader(model.text_encoder, model.encode, tokenizer, world.readable, folder, budget, device, resume=resume, seed=seed)
     average, optimiser = Average(model, decay=0.998), MuonAndAdamW(model, PEAK)
-    run = Run(folder, "wan", {"model": model, "average": average, "optimiser": optimiser}, budget.part(1 - SHARE), seed, resume)
+    parts, share = {"model": model, "average": average, "optimiser": optimiser}, 1 - SHARE - READING
+    run = Run(folder, "wan", parts, budget.part(share), seed, resume)
     if compiled:
         model.transformer.compile_repeated_blocks(dynamic=False)
 
     def update(step: int, progress: float) -> float:
         optimiser.set_rate(warm_then_cosine(progress, step, peak=PEAK, warm_steps=100))
-        drawn = world.batch(seed, step, batch, is_single(step, progress, stills_until))
-        tokens = tokenizer(drawn.words, padding="max_length", max_length=MAX_TOKENS, truncation=True, return_tensors="pt")
-        noise, sigma = torch.randn(drawn.latents.shape), draw_levels(len(drawn.latents))
-        parts = (part.to(device) for part in (noise, sigma, tokens.input_ids, tokens.attention_mask))
+        drawn = world.batch(seed, step, batch, is_single(step, progress, stills_until)).to(device)
+        ids, mask = tokens_of(tokenizer, drawn.words, device)
+        noise, sigma = torch.randn(drawn.latents.shape).to(device), draw_levels(len(drawn.latents)).to(device)
         with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
-            loss = flow_loss(model, teachers, drawn.to(device), *parts)
+            text = model.encode(ids, mask)
+            loss = flow_loss(model.transformer, teachers, drawn, noise, sigma, text) + WEIGHT * reader.disagreement(text, mask, drawn.said)
         return descend(loss, model, optimiser, average)
 
     run.loop(update)
