@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
 from peft import LoraConfig, get_peft_model_state_dict, set_peft_model_state_dict
 from peft.tuners.lora import LoraLayer
 from safetensors import SafetensorError
@@ -85,6 +86,39 @@ def _restored(transformer: Any, name: str) -> Iterator[dict[nn.Parameter, bool]]
             transformer.set_submodule(path, transformer.get_submodule(path).get_base_layer())
         for parameter, trains in trained.items():
             parameter.requires_grad_(trains)
+
+
+@contextmanager
+def fused(backbone: Backbone) -> Iterator[None]:
+    """Within, layers with adapters are plain ones that hold the sum of weight and adapters: as fast as the untouched model.
+
+    For drawing only: an adapter within learns nothing. Weights that are not in float32, where adapters would be rounded away,
+    or that move between memories stay as they are.
+    """
+    layers = {path: layer for path, layer in _layers(backbone.transformer).items() if _can_be_fused(layer)}
+    try:
+        for path, layer in layers.items():
+            backbone.transformer.set_submodule(path, _sum(layer))
+        yield
+    finally:
+        for path, layer in layers.items():
+            backbone.transformer.set_submodule(path, layer)
+
+
+def _can_be_fused(layer: LoraLayer) -> bool:
+    base = layer.get_base_layer()
+    moved = any(hasattr(module, "_diffusers_hook") for module in layer.modules())
+    return isinstance(base, nn.Linear) and base.weight.dtype == torch.float32 and not moved and not any(layer.lora_bias.values())
+
+
+@torch.no_grad()
+def _sum(layer: LoraLayer) -> nn.Linear:
+    """A linear layer of its own memory that does what `layer` does."""
+    base = layer.get_base_layer()
+    plain = nn.Linear(base.in_features, base.out_features, device="meta")
+    weight = base.weight + sum(layer.get_delta_weight(name) for name in layer.active_adapters if name in layer.lora_A)
+    plain.weight, plain.bias = nn.Parameter(weight, requires_grad=False), base.bias
+    return plain
 
 
 def trainable(backbone: Backbone) -> list[nn.Parameter]:

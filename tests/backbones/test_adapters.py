@@ -11,7 +11,7 @@ from peft import LoraConfig
 from safetensors.torch import load_file, save_file
 from tiny_loras import predict, write_lora
 
-from pipelines.backbones.adapters import HEADER, lora, lora_weights, read_lora, trainable
+from pipelines.backbones.adapters import HEADER, fused, lora, lora_weights, read_lora, trainable
 from pipelines.errors import UserError
 
 CONFIG = LoraConfig(r=3, lora_alpha=6, target_modules=["to_k", "to_v", "to_out.0"])
@@ -183,6 +183,30 @@ def test_training_goes_on_within_an_adapter_that_stays_as_it_is(backbone, own) -
         after = lora_weights(backbone, "own")
     assert any(value.any() for key, value in trained.items() if "lora_B" in key)
     assert before.keys() == after.keys() and all(torch.equal(value, after[key]) for key, value in before.items())
+
+
+def test_fused_it_does_the_same_with_plain_layers_and_leaves_the_adapters_as_they_were(backbone, file: Path, own) -> None:
+    """Also with an adapter within that was not there when the first was fused, and after an error."""
+    bare, subject = state(backbone), read_lora(file)
+    with lora(backbone, *own, name="own"), lora(backbone, *subject, strength=0.5):
+        expected, before = predict(backbone), state(backbone)
+        with pytest.raises(ZeroDivisionError), fused(backbone):
+            assert not any(hasattr(module, "lora_A") for module in backbone.transformer.modules())
+            assert torch.allclose(predict(backbone), expected, atol=1e-5)
+            raise ZeroDivisionError
+        assert_same(before, state(backbone))
+    with lora(backbone, *own, name="own"), fused(backbone), lora(backbone, *subject, strength=0.5), fused(backbone):
+        assert torch.allclose(predict(backbone), expected, atol=1e-5)
+    assert_same(bare, state(backbone))
+
+
+def test_what_moves_between_memories_or_is_stored_in_bytes_is_not_fused(backbone, file: Path) -> None:
+    transformer = backbone.transformer
+    transformer.enable_group_offload(onload_device=torch.device("cpu"), offload_type="leaf_level")
+    with lora(backbone, *read_lora(file)):
+        before = state(backbone)
+        with fused(backbone):
+            assert_same(before, state(backbone))
 
 
 def test_strength_0_is_the_untouched_model(backbone, file: Path) -> None:

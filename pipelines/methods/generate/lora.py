@@ -43,8 +43,8 @@ def with_lora(backbone: Backbone, own: OwnLora | None, events: Iterator[Event]) 
     if own is None:
         yield from events
         return
-    from pipelines.backbones.adapters import lora, read_lora
+    from pipelines.backbones.adapters import fused, lora, read_lora
 
     config, weights = read_lora(own.file, type(backbone.pipeline))
-    with lora(backbone, config, weights, NAME, own.strength, own.file.name), closing(events):
+    with lora(backbone, config, weights, NAME, own.strength, own.file.name), fused(backbone), closing(events):
         yield from events

@@ -144,7 +144,7 @@ def adapted(backbone: Backbone, folder: Path, model: str) -> Iterator[Subject]:
 
     Raises UserError if the subject was made on another model or a file of it is damaged.
     """
-    from pipelines.backbones.adapters import lora, read_lora
+    from pipelines.backbones.adapters import fused, lora, read_lora
     from pipelines.backbones.words import extra_word
 
     subject = read_subject(folder)
@@ -154,5 +154,6 @@ def adapted(backbone: Backbone, folder: Path, model: str) -> Iterator[Subject]:
     with ExitStack() as stack:
         stack.enter_context(extra_word(backbone, subject.token, read_token(folder, subject)))
         stack.enter_context(lora(backbone, *adapter))
+        stack.enter_context(fused(backbone))
         backbone.forget_text()
         yield subject
