@@ -28,6 +28,12 @@ SUBJECTS = 4.0
 AT_ITS_PLACE = ("still", "spin", "turn", "nod", "talk", "look around")
 """Motions of toys and people that leave their centre where it is."""
 
+OPPOSED = ("left", "right", "rise", "fall")
+"""Ways that a single word of the caption tells apart from their opposite."""
+
+OFTEN = 5.0
+"""How much more often clips that go one of those ways are drawn: the word counts only while next to nothing can be seen yet."""
+
 Encode = Callable[[torch.Tensor], torch.Tensor]
 """Clips (B, 3, T, H, W) in [-1, 1] -> normalised latents (B, C, T', H', W')."""
 
@@ -52,6 +58,8 @@ class LatentSet:
         self.looks = [looks(scene.subjects[0]) if len(scene.subjects) == 1 else {} for scene in scenes]
         self.ways = [way(scene) for scene in scenes]
         self.alone = np.flatnonzero(self.ways)
+        self.often = np.where(np.isin(self.ways, OPPOSED), OFTEN, 1.0)
+        self.often /= self.often.sum()
         self.said = {moving: [said(scene, moving=moving) for scene in scenes] for moving in (True, False)}
         self.captions = {moving: [caption(scene, moving=moving) for scene in scenes] for moving in (True, False)}
 
@@ -123,7 +131,7 @@ class LatentWorld:
         part = sets[int(draw.choice(len(sets), p=weights / weights.sum()))]
         frames = slice(1 if single else None)
         count = max(1, round(size * PIXELS / part.pixels)) * (self.clips[0].latents.shape[2] if single else 1)
-        chosen = draw.integers(len(part), size=count)
+        chosen = draw.integers(len(part), size=count) if single else draw.choice(len(part), size=count, p=part.often)
         words = ["" if draw.uniform() < 0.1 else part.captions[not single][int(index)] for index in chosen]
         latents, covers = (
             torch.from_numpy(part.latents[chosen].astype(np.float32)),

@@ -31,7 +31,7 @@ NAMING = 0.2
 JITTER = 0.1
 """How far a whole track is moved at random in its training, -1..1 being the frame: a way is one wherever it is."""
 
-WEIGHT = 0.3
+WEIGHT = 0.6
 """Of its word in the video model's loss."""
 
 

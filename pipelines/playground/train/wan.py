@@ -39,8 +39,8 @@ SAMPLING_SHIFT = 3.0
 PEAK = 7e-4
 """Highest learning rate of what AdamW trains."""
 
-TRAINING_SHIFT = 3.0
-"""Shift of the noise levels drawn in training, that of the sampler: half of them lie above 3/4, every sixth above 0.9."""
+TRAINING_SHIFT = {"single frames": 3.0, "clips": 5.0}
+"""Shift of the noise levels drawn in training: that of the sampler, and a higher one for clips, whose motion is decided above 0.9."""
 
 
 class TextAndVideo(nn.Module):
@@ -80,10 +80,10 @@ def flow_loss(
     return error + teachers.disagreement(noisy - level * velocity, sigma, batch)
 
 
-def draw_levels(count: int) -> torch.Tensor:
+def draw_levels(count: int, single: bool) -> torch.Tensor:
     """(B,) noise levels 0..1: logit-normal, moved towards noise, where colours, places and motions are decided."""
-    sigma = torch.sigmoid(torch.randn(count))
-    return TRAINING_SHIFT * sigma / (1 + (TRAINING_SHIFT - 1) * sigma)
+    sigma, shift = torch.sigmoid(torch.randn(count)), TRAINING_SHIFT["single frames" if single else "clips"]
+    return shift * sigma / (1 + (shift - 1) * sigma)
 
 
 def encoder_of(vae: AutoencoderKLWan, device: str) -> Encode:
@@ -129,9 +129,10 @@ def train_wan(
 
     def update(step: int, progress: float) -> float:
         optimiser.set_rate(warm_then_cosine(progress, step, peak=PEAK, warm_steps=100))
-        drawn = world.batch(seed, step, batch, is_single(step, progress, stills_until)).to(device)
+        single = is_single(step, progress, stills_until)
+        drawn = world.batch(seed, step, batch, single).to(device)
         ids, mask = tokens_of(tokenizer, drawn.words, device)
-        noise, sigma = torch.randn(drawn.latents.shape).to(device), draw_levels(len(drawn.latents)).to(device)
+        noise, sigma = torch.randn(drawn.latents.shape).to(device), draw_levels(len(drawn.latents), single).to(device)
         with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
             text = model.encode(ids, mask)
             loss = flow_loss(model.transformer, teachers, drawn, noise, sigma, text) + WEIGHT * reader.disagreement(text, mask, drawn.said)
