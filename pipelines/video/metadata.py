@@ -15,10 +15,11 @@ from pipelines.requests import Request
 if TYPE_CHECKING:
     from PIL import Image
 
-Kind = Literal["mp4", "webm", "gif", "png", "json"]
+Kind = Literal["mp4", "webm", "avi", "gif", "png", "json"]
 MAX_COMMENT = 2**20  # bytes; the longest request is a fraction of it
 MAX_PIXELS = 2**26  # below the size at which Pillow warns
 MAX_PIECES = 20_000  # boxes or chunks looked at
+QUICKTIME = (b"ftyp", b"moov", b"mdat", b"wide")  # names of the first box; old cameras leave out the one that tells the type
 COMMENT_PATH = (b"moov", b"udta", b"meta", b"ilst", b"\xa9cmt", b"data")
 
 
@@ -55,8 +56,10 @@ def kind_of(path: Path) -> Kind | None:
             start = file.read(64)
     except (OSError, ValueError) as error:
         raise NotAvailable(f"There is no file to read at {str(path)[:200]}: check the name.") from error
-    if start[4:8] == b"ftyp":
+    if start[4:8] in QUICKTIME:
         return "mp4"
+    if start.startswith(b"RIFF") and start[8:12] == b"AVI ":
+        return "avi"
     marks: dict[bytes, Kind] = {b"\x1a\x45\xdf\xa3": "webm", b"GIF8": "gif", b"\x89PNG\r\n\x1a\n": "png"}
     found = next((kind for mark, kind in marks.items() if start.startswith(mark)), None)
     return found or ("json" if start.lstrip().startswith(b"{") else None)
@@ -78,6 +81,41 @@ def check_whole(path: Path, kind: str) -> None:
             file.seek(max(0, size - 64))
             if not file.read().rstrip(b"\0").endswith({"gif": b";", "png": b"IEND\xaeB`\x82"}[kind]):
                 raise Damaged
+
+
+def is_whole(path: Path, kind: str) -> bool:
+    """False if the file ends before it says it does, as far as its kind says so."""
+    try:
+        check_whole(path, kind)
+        with path.open("rb") as file:
+            return _declared_end(file, kind) <= file.seek(0, os.SEEK_END)
+    except (Damaged, OSError, IndexError, struct.error):
+        return False
+
+
+def _declared_end(file: BinaryIO, kind: str) -> int:
+    """Where the first chunk of an avi, or the segment of a webm, says that it ends; 0 where nothing is said."""
+    if kind == "avi":
+        return struct.unpack("<4sI", file.read(8))[1] + 8
+    if kind != "webm":
+        return 0
+    file.seek(4)
+    _, header = _ebml_length(file)
+    file.seek(header or 0, os.SEEK_CUR)
+    if file.read(4) != b"\x18\x53\x80\x67":  # something lies in front of the segment
+        return 0
+    at, length = _ebml_length(file)
+    return at + length if length is not None else 0
+
+
+def _ebml_length(file: BinaryIO) -> tuple[int, int | None]:
+    """Where the content of an element begins and how long it is; None for a live recording's (RFC 8794, section 6)."""
+    first = file.read(1)[0]
+    more = 8 - first.bit_length()
+    if more > 7:
+        raise Damaged
+    length = int.from_bytes(bytes([first & (0x7F >> more)]) + file.read(more), "big")
+    return file.tell(), None if length == 2 ** (7 * (more + 1)) - 1 else length
 
 
 def picture_size(path: Path, kind: str) -> tuple[int, int]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 import time
-from dataclasses import dataclass
 from fractions import Fraction
 from itertools import count
 from pathlib import Path
@@ -12,22 +11,14 @@ from pathlib import Path
 import numpy as np
 
 from pipelines.errors import UserError
-from pipelines.video.metadata import Damaged, check_whole, damaged, kind_of, opened, picture_size
+from pipelines.video.metadata import Damaged, check_whole, damaged, opened, picture_size
+from pipelines.video.opened import Limits, check_size, clip_kind, opened_video, upright
+
+LIMITS = Limits()
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What a clip may cost: bytes of the file, pixels of a frame, frames, bytes of all frames decoded, seconds of decoding."""
-
-    file_bytes: int = 512 * 2**20
-    pixels: int = 4096 * 2304
-    frames: int = 1024
-    decoded_bytes: int = 2 * 2**30
-    seconds: float = 60.0
-
-
-def read_clip(path: str | Path, limits: Limits = Limits()) -> tuple[np.ndarray, int]:
-    """Frames and frame rate of an mp4, mov, webm, mkv, gif or png; the suffix does not matter.
+def read_clip(path: str | Path, limits: Limits = LIMITS) -> tuple[np.ndarray, int]:
+    """Frames and frame rate of an mp4, mov, webm, mkv, avi, gif or png; the suffix does not matter.
 
     Returns:
         frames (T, H, W, 3) uint8 RGB, upright; frames per second, 1 or more (a still picture counts as 1).
@@ -35,11 +26,7 @@ def read_clip(path: str | Path, limits: Limits = Limits()) -> tuple[np.ndarray, 
     Raises UserError in one sentence: no clip, cut off, damaged, or beyond `limits`.
     """
     path = Path(path)
-    kind = kind_of(path)
-    if kind is None or kind == "json":
-        raise UserError(f"{path.name} is not a clip that can be read: choose an mp4, webm, gif or png.")
-    if path.stat().st_size > limits.file_bytes:
-        raise UserError(f"{path.name} is larger than {limits.file_bytes // 2**20} MB: choose a shorter clip.")
+    kind = clip_kind(path, limits)
     try:
         check_whole(path, kind)
         return _pictures(path, kind, limits) if kind in ("gif", "png") else _video(path, kind, limits)
@@ -58,8 +45,7 @@ class _Collector:
         self.stop = time.monotonic() + limits.seconds
 
     def check_size(self, width: int, height: int) -> None:
-        if width * height > self.limits.pixels:
-            raise UserError(f"{self.name} has pictures of {width} x {height}, which is too large: choose a smaller clip.")
+        check_size(self.name, width, height, self.limits)
 
     def add(self, frame: np.ndarray) -> None:
         """One more frame (H, W, 3)."""
@@ -85,29 +71,14 @@ class _Collector:
 
 
 def _video(path: Path, kind: str, limits: Limits) -> tuple[np.ndarray, int]:
-    """Decode the first video stream. The container format is given, so no playlist or script is ever followed."""
-    import av
-
+    """Decode the first video stream."""
     collector = _Collector(path, limits)
-    try:
-        with path.open("rb") as file, av.open(file, format={"mp4": "mp4", "webm": "matroska"}[kind]) as container:
-            stream = container.streams.video[0] if container.streams.video else None
-            if stream is None or stream.codec_context is None:  # no picture, or in a codec that nobody knows
-                raise Damaged
-            collector.check_size(stream.codec_context.width, stream.codec_context.height)
-            stream.codec_context.options = {"max_pixels": str(limits.pixels)}
-            for frame in container.decode(stream):
-                collector.check_size(frame.width, frame.height)
-                collector.add(_upright(frame.to_ndarray(format="rgb24"), frame.rotation))
-            rate = stream.average_rate or stream.guessed_rate or Fraction(1)
-    except av.error.FFmpegError as error:
-        raise Damaged from error
+    with opened_video(path, kind, limits) as (container, stream):
+        for frame in container.decode(stream):
+            collector.check_size(frame.width, frame.height)
+            collector.add(upright(frame.to_ndarray(format="rgb24"), frame.rotation))
+        rate = stream.average_rate or stream.guessed_rate or Fraction(1)
     return collector.stack(), max(1, round(rate))
-
-
-def _upright(frame: np.ndarray, degrees: float) -> np.ndarray:
-    """Telephones store the picture as the sensor sees it and a rotation, in degrees counter-clockwise, beside it."""
-    return np.ascontiguousarray(np.rot90(frame, round(degrees / 90) % 4))
 
 
 def _pictures(path: Path, kind: str, limits: Limits) -> tuple[np.ndarray, int]:

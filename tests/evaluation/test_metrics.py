@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from pipelines.evaluation.metrics import (
+    compare_motion,
     cosines,
     flicker,
+    identity_leak,
     is_dynamic,
     motion_fidelity,
     optical_flow,
@@ -92,9 +94,56 @@ def test_motion_does_not_depend_on_place_size_or_order(draw) -> None:
     assert motion_fidelity(second, first) == pytest.approx(fidelity)
 
 
-def test_points_at_rest_or_unseen_are_left_out(draw) -> None:
+def test_points_at_rest_are_left_out_and_counted(draw) -> None:
     paths = np.cumsum(draw.normal(size=(4, 9, 2)), axis=1)
-    lost = paths.copy()
-    lost[1, 3], lost[2] = np.nan, 5.0
-    assert motion_fidelity(lost, paths) == pytest.approx(motion_fidelity(paths[[0, 3]], paths))
-    assert np.isnan(motion_fidelity(np.zeros((2, 9, 2)), paths))
+    some = paths.copy()
+    some[2] = 5.0
+    told = compare_motion(some, paths)
+    assert told.score == pytest.approx(motion_fidelity(paths[[0, 1, 3]], paths))
+    assert told.counted == (3, 4) and told.left_out == (1, 0)
+    noise = some + draw.uniform(-0.01, 0.01, some.shape)
+    assert compare_motion(noise, paths, still=0.1).left_out == (1, 0)
+    still = compare_motion(np.zeros((2, 9, 2)), paths)
+    assert np.isnan(still.score) and still.left_out == (2, 4), "nothing is left to compare the others with"
+    assert np.isnan(motion_fidelity(np.zeros((0, 9, 2)), paths))
+
+
+def test_a_track_counts_for_the_frames_in_which_it_is_seen(draw) -> None:
+    paths = np.cumsum(draw.normal(size=(5, 9, 2)), axis=1)
+    parts = paths.copy()
+    parts[0, 5:], parts[1, :3], parts[2, 4] = np.nan, np.nan, np.nan
+    told = compare_motion(parts, paths)
+    assert told.counted == (5, 5) and told.left_out == (0, 0)
+    assert told.score > 0.95, "what is seen moves as the source does"
+    assert motion_fidelity(parts, parts) == pytest.approx(1)
+    assert motion_fidelity(parts + 7, 2 * parts[::-1]) == pytest.approx(1)
+    once = paths.copy()
+    once[3, 1:] = np.nan
+    assert compare_motion(once, paths).left_out == (1, 0), "one frame is no motion"
+
+
+def test_a_glimpse_is_no_match_for_a_whole_track() -> None:
+    """A point that is seen for one step going left does not make a clip that goes right like one that goes left."""
+    right = np.arange(9)[:, None] * np.array([1.0, 0.0]) + np.zeros((3, 1, 1))
+    glimpse = -right[:1].copy()
+    glimpse[:, 2:] = np.nan
+    assert motion_fidelity(np.concatenate([right, glimpse]), -right) == pytest.approx(-1, abs=0.2)
+
+
+def test_a_pause_is_part_of_the_motion(draw) -> None:
+    paths = np.cumsum(draw.normal(size=(3, 9, 2)), axis=1)
+    paths[:, 4:7] = paths[:, 4:5]
+    assert motion_fidelity(paths, paths) == pytest.approx(1)
+    steady = np.arange(9)[:, None] * np.array([[[2.0, 1.0]]])
+    halting = steady[:, [0, 1, 2, 3, 4, 4, 4, 4, 4]]
+    assert motion_fidelity(halting, steady) == pytest.approx(0.5)
+
+
+def test_a_leak_is_likeness_to_the_source_that_injection_brought_in(draw) -> None:
+    source, plain, unlike = draw.normal(size=(3, 5, 64)) + np.eye(3, 64)[:, None] * 20
+    assert identity_leak(source[:1], source[:1]) == pytest.approx(1)
+    assert abs(identity_leak(unlike, source)) < 0.2
+    assert identity_leak(unlike, source) == similarity(unlike, source)
+    assert identity_leak(plain, source, plain) == 0
+    half = 0.5 * plain + 0.5 * source
+    assert 0 < identity_leak(half, source, plain) < identity_leak(source, source, plain)

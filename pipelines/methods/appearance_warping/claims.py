@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from pipelines.evaluation.judge import Judge
-from pipelines.evaluation.metrics import is_dynamic, outside_change, similarity
+from pipelines.evaluation.metrics import is_dynamic, outside_change, similarity, track_correlation
 from pipelines.evaluation.rows import Row
 from pipelines.evaluation.segmenter import Segmenter, centroids
 from pipelines.events import Result
@@ -169,16 +169,3 @@ class Claims:
 def _finite(values: Iterable[float]) -> list[float]:
     """Those that could be measured."""
     return [value for value in values if np.isfinite(value)]
-
-
-def track_correlation(first: np.ndarray, second: np.ndarray, still: float = 1.0) -> float:
-    """Mean correlation, -1..1, of two tracks (T, 2) in pixels over the axes along which the first moves; NaN where there is none.
-
-    Frames in which either is not seen (NaN) are left out; an axis moves if its deviation is more than `still` pixels.
-    """
-    seen = np.isfinite(first).all(1) & np.isfinite(second).all(1)
-    if seen.sum() < 3:
-        return float("nan")
-    pairs = [(first[seen, axis], second[seen, axis]) for axis in (0, 1) if first[seen, axis].std() > still]
-    each = [np.corrcoef(own, other)[0, 1] if other.std() else 0.0 for own, other in pairs]
-    return float(np.mean(each)) if each else float("nan")

@@ -9,11 +9,12 @@ import pytest
 
 from pipelines.backbones import open_store
 from pipelines.evaluation.judge import Judge
+from pipelines.evaluation.metrics import track_correlation
 from pipelines.evaluation.segmenter import Segmenter
 from pipelines.events import Result
 from pipelines.methods import run
 from pipelines.methods.appearance_warping import claims
-from pipelines.methods.appearance_warping.claims import Claims, case_of, reference_pictures, track_correlation
+from pipelines.methods.appearance_warping.claims import Claims, case_of, reference_pictures
 from pipelines.models.registry import entry
 from pipelines.playground.scene import HELD_OUT_INSTANCES, instance
 
