@@ -1,4 +1,4 @@
-"""Fixtures for all tests: tiny models of both families, as folders and loaded."""
+"""Fixtures for all tests: tiny models of all families, as folders and loaded."""
 
 from __future__ import annotations
 
@@ -27,12 +27,28 @@ def tiny_cogvideox_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def loaded(tiny_wan_folder: Path, tiny_cogvideox_folder: Path) -> dict[str, object]:
-    """Both backbones, loaded once; tests get copies."""
-    from pipelines.backbones.cogvideox import CogVideoXBackbone
-    from pipelines.backbones.wan import WanBackbone
+def tiny_ltx_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same for LTX-Video (its pipeline wants multiples of 32 px)."""
+    from tiny_models import save, tiny_ltx
 
-    return {"wan": WanBackbone.load(tiny_wan_folder), "cogvideox": CogVideoXBackbone.load(tiny_cogvideox_folder)}
+    return save(tiny_ltx(), tmp_path_factory.mktemp("models") / "tiny-ltx")
+
+
+@pytest.fixture(scope="session")
+def tiny_animatediff_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same for AnimateDiff, a UNet (multiples of 8 px, 1 to 16 frames)."""
+    from tiny_models import save, tiny_animatediff
+
+    return save(tiny_animatediff(), tmp_path_factory.mktemp("models") / "tiny-animatediff")
+
+
+@pytest.fixture(scope="session")
+def loaded(tiny_wan_folder: Path, tiny_cogvideox_folder: Path, tiny_ltx_folder: Path, tiny_animatediff_folder: Path) -> dict[str, object]:
+    """All backbones, loaded once; tests get copies."""
+    from pipelines.backbones import loader
+
+    folders = {"wan": tiny_wan_folder, "cogvideox": tiny_cogvideox_folder, "ltx": tiny_ltx_folder, "animatediff": tiny_animatediff_folder}
+    return {family: loader(family)(folder, "cpu", "cpu") for family, folder in folders.items()}
 
 
 @pytest.fixture
@@ -58,7 +74,19 @@ def cogvideox(loaded, one_thread):
     return copy.deepcopy(loaded["cogvideox"])
 
 
-@pytest.fixture(params=["wan", "cogvideox"])
+@pytest.fixture
+def ltx(loaded, one_thread):
+    """A tiny LTX backbone of the test's own."""
+    return copy.deepcopy(loaded["ltx"])
+
+
+@pytest.fixture
+def animatediff(loaded, one_thread):
+    """A tiny AnimateDiff backbone of the test's own."""
+    return copy.deepcopy(loaded["animatediff"])
+
+
+@pytest.fixture(params=["wan", "cogvideox", "ltx"])
 def backbone(request: pytest.FixtureRequest):
     """Each family in turn."""
     return request.getfixturevalue(request.param)

@@ -5,11 +5,12 @@ shared functions that work on per-module buffers (`record.copy_(out)`, `torch.le
 layers stay one graph and switching an edit on and off writes numbers into a buffer instead of recompiling. Both operations
 make a copy, which matters: CogVideoX rotates in place what `norm_q` and `norm_k` return.
 
-Tensors are (rows, N, channels) in every family, heads side by side, text tokens first where they take part. Rows are the clips
-of one forward pass; under guidance the conditional half comes last. Hooks run in the order in which the edits were entered: a
+Tensors are (rows, N, channels) in every family, heads side by side, text tokens first where they take part, also where a layer
+has frames in its batch; where layers differ in their grid, N does too (`block.tokens(layout)`). Rows are the clips of one
+forward pass; under guidance the conditional half comes last. Hooks run in the order in which the edits were entered: a
 recording entered inside a replacing sees the replaced tensor, one entered outside sees the original.
 
-Source of the points of intervention: diffusers 0.42, WanAttnProcessor and CogVideoXAttnProcessor2_0.
+Source of the points of intervention: diffusers 0.42, WanAttnProcessor, CogVideoXAttnProcessor2_0 and AttnProcessor2_0.
 """
 
 from __future__ import annotations
@@ -125,12 +126,12 @@ def recording(
     Raises UserError if the layers' projections are fused.
     """
     modules = {block: block_part(block, what) for block in choose(blocks, layers)}
-    name = _free_name(modules.values(), "record")
+    name = free_name(modules.values(), "record")
     records: dict[int, Tensor] = {}
     with ExitStack() as stack:
         for block, module in modules.items():
-            buffer = _buffer(block, rows, block.length(what, layout), block.width(what)).fill_(torch.nan)
-            stack.enter_context(_hooked(module, {name: buffer}, _record_hook(name)))
+            buffer = buffer_of(block, rows, block.length(what, layout), block.width(what)).fill_(torch.nan)
+            stack.enter_context(hooked(module, {name: buffer}, _record_hook(name, _frames_inside(block, layout))))
             records[block.index] = buffer
         yield Recording(records, steps, device)
 
@@ -156,17 +157,18 @@ def replacing(
     Raises UserError if the layers' projections are fused.
     """
     modules = {block: block_part(block, what) for block in choose(blocks, layers)}
-    name = _free_name(modules.values(), "replace")
+    name = free_name(modules.values(), "replace")
     bank_name, gate_name = f"{name}_bank", f"{name}_gate"
     banks: dict[int, Tensor] = {}
     gates: dict[int, Tensor] = {}
     with ExitStack() as stack:
         for block, module in modules.items():
             length = block.length(what, layout)
-            banks[block.index] = _buffer(block, bank_rows, length, block.width(what))
-            gates[block.index] = _buffer(block, rows, length, 1)
+            banks[block.index] = buffer_of(block, bank_rows, length, block.width(what))
+            gates[block.index] = buffer_of(block, rows, length, 1)
             buffers = {bank_name: banks[block.index], gate_name: gates[block.index]}
-            stack.enter_context(_hooked(module, buffers, _replace_hook(bank_name, gate_name)))
+            hook = _replace_hook(bank_name, gate_name, _frames_inside(block, layout))
+            stack.enter_context(hooked(module, buffers, hook))
         yield Replacing(banks, gates, steps)
 
 
@@ -189,11 +191,17 @@ def block_part(block: AttentionBlock, what: What) -> nn.Module:
     return getattr(block, what)
 
 
-def _buffer(block: AttentionBlock, *shape: int) -> Tensor:
+def buffer_of(block: AttentionBlock, *shape: int) -> Tensor:
+    """Zeros of `shape`, where and in the precision that the block computes in."""
     return torch.zeros(shape, dtype=block.dtype, device=block.device)
 
 
-def _free_name(modules: Collection[nn.Module], stem: str) -> str:
+def _frames_inside(block: AttentionBlock, layout: TokenLayout) -> int:
+    """Frames that lie in the batch of what the block's modules say; 0 where they are tokens of the sequence."""
+    return layout.frames if block.folded else 0
+
+
+def free_name(modules: Collection[nn.Module], stem: str) -> str:
     """A buffer name that none of the modules uses yet: edits may be nested."""
     taken = {name for module in modules for name in module._buffers}
     slot = 0
@@ -203,7 +211,8 @@ def _free_name(modules: Collection[nn.Module], stem: str) -> str:
 
 
 @contextmanager
-def _hooked(module: nn.Module, buffers: dict[str, Tensor], hook: Callable[..., Any]) -> Iterator[None]:
+def hooked(module: nn.Module, buffers: dict[str, Tensor], hook: Callable[..., Any]) -> Iterator[None]:
+    """Within, `module` has these buffers and calls `hook`; afterwards no trace of either is left."""
     for name, buffer in buffers.items():
         module.register_buffer(name, buffer, persistent=False)
     handle = module.register_forward_hook(hook)
@@ -216,25 +225,45 @@ def _hooked(module: nn.Module, buffers: dict[str, Tensor], hook: Callable[..., A
 
 
 @cache  # one function per name, whichever module and run: compiled graphs recognise it again
-def _record_hook(name: str) -> Callable[..., None]:
+def _record_hook(name: str, frames: int) -> Callable[..., None]:
     def hook(module: nn.Module, inputs: Any, output: Tensor) -> None:
-        record = getattr(module, name)
-        _like(record, output).copy_(output.detach()[-record.shape[0] :])
+        said = _by_clip(output.detach(), frames)
+        record = _like(getattr(module, name), said, frames)
+        if frames:
+            said = said[:, : record.shape[1]]  # of text, which is the same in every frame, the first
+        record.copy_(said[-record.shape[0] :])
 
     return hook
 
 
 @cache
-def _replace_hook(bank_name: str, gate_name: str) -> Callable[..., Tensor]:
+def _replace_hook(bank_name: str, gate_name: str, frames: int) -> Callable[..., Tensor]:
     def hook(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
-        bank, gate = _like(getattr(module, bank_name), output), getattr(module, gate_name)
-        gate = gate.unsqueeze(1) if output.ndim == 4 else gate
-        rows = output.shape[0]
-        return torch.lerp(output, bank[-rows:].to(output.dtype), gate[-rows:].to(output.dtype))
+        said = _by_clip(output, frames)
+        bank, gate = _like(getattr(module, bank_name), said, frames), _gate_like(getattr(module, gate_name), said, frames)
+        rows = said.shape[0]
+        put = torch.lerp(said, bank[-rows:].to(said.dtype), gate[-rows:].to(said.dtype))
+        return put.flatten(0, 1) if frames else put
 
     return hook
 
 
-def _like(buffer: Tensor, output: Tensor) -> Tensor:
-    """A view of (rows, N, heads * d) in the layout of `output`: (B, heads, N, d) where the heads are split already."""
-    return buffer.unflatten(2, (output.shape[1], -1)).transpose(1, 2) if output.ndim == 4 else buffer
+def _by_clip(output: Tensor, frames: int) -> Tensor:
+    """What a module said, with a row for each clip: (B * T', n, C) -> (B, T', n, C) where frames lie in the batch."""
+    return output.unflatten(0, (-1, frames)) if frames else output
+
+
+def _like(buffer: Tensor, said: Tensor, frames: int) -> Tensor:
+    """A view of (rows, N, heads * d) in the layout of `said`.
+
+    With frames apart (rows, T', n, C), or (rows, 1, L, C) of text, which is the same in every frame; where the heads are split
+    already (rows, heads, N, d).
+    """
+    if frames:
+        return buffer.unflatten(1, (-1, said.shape[2]))
+    return buffer.unflatten(2, (said.shape[1], -1)).transpose(1, 2) if said.ndim == 4 else buffer
+
+
+def _gate_like(gate: Tensor, said: Tensor, frames: int) -> Tensor:
+    """The same for (rows, N, 1), which is of all heads."""
+    return gate.unsqueeze(1) if said.ndim == 4 and not frames else _like(gate, said, frames)

@@ -11,7 +11,8 @@ from contextlib import ExitStack, contextmanager
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from pipelines.attention.edits import Recording, recording
 from pipelines.attention.windows import Window
@@ -41,15 +42,18 @@ def joint_map(
     return rows[..., layout.text :].mean((1, 2)).unflatten(1, layout.grid)
 
 
-def cross_map(query: Tensor, key: Tensor, layout: TokenLayout, tokens: Sequence[int], cells: int = CELLS) -> Tensor:
+def cross_map(
+    query: Tensor, key: Tensor, layout: TokenLayout, tokens: Sequence[int], cells: int = CELLS, shown: Tensor | None = None
+) -> Tensor:
     """Attention of video queries to text tokens in cross attention, averaged over heads and over `tokens`: (B, T', h, w).
 
     Args:
         query: (B, N_video, heads * d); key: (B, N_text, heads * d); neither is rotated in cross attention.
         tokens: positions of the subject's text tokens.
+        shown: (B, N_text) bool, the text tokens that the model attends to; None for all.
     """
     chosen = torch.as_tensor(tokens, device=query.device)
-    return _columns(_heads(query, layout.heads), _heads(key, layout.heads), chosen, cells).unflatten(1, layout.grid)
+    return _columns(_heads(query, layout.heads), _heads(key, layout.heads), chosen, cells, shown).unflatten(1, layout.grid)
 
 
 def scale(values: Tensor) -> Tensor:
@@ -61,8 +65,10 @@ def scale(values: Tensor) -> Tensor:
 class TextMaps:
     """Maps of a phrase, collected over layers and steps; made by `text_maps`."""
 
-    def __init__(self, backbone: Any, queries: Recording, keys: Recording, tokens: Sequence[int], direction: Direction) -> None:
-        self._backbone, self._queries, self._keys = backbone, queries, keys
+    def __init__(
+        self, backbone: Any, queries: Recording, keys: Recording, masks: list[Tensor | None], tokens: Sequence[int], direction: Direction
+    ) -> None:
+        self._backbone, self._queries, self._keys, self._masks = backbone, queries, keys, masks
         self._tokens, self._direction = tokens, direction
         self._sum: Tensor | None = None
         self._count = 0
@@ -84,7 +90,10 @@ class TextMaps:
         query, key = self._queries.latest(layer), self._keys.latest(layer)
         layout = self._backbone.tokens(latents)
         if not layout.text:
-            return cross_map(query, key, layout, self._tokens)
+            mask = self._masks[-1]
+            own = self._backbone.blocks()[layer].tokens(layout)
+            maps = cross_map(query, key, own, self._tokens, shown=None if mask is None else mask[-len(key) :])
+            return maps if own.grid == layout.grid else F.interpolate(maps, layout.grid[1:], mode="bilinear")
         query, key = (self._backbone.rotate(part, latents[:1]) for part in (query, key))
         return joint_map(query, key, layout, self._tokens, self._direction)
 
@@ -112,7 +121,23 @@ def text_maps(
     with ExitStack() as stack:
         queries = stack.enter_context(recording(blocks, "query", layout, layers=layers, rows=rows))
         keys = stack.enter_context(recording(blocks, "key", layout, layers=layers, rows=rows))
-        yield TextMaps(backbone, queries, keys, tokens, direction)
+        masks = stack.enter_context(_text_masks(backbone.transformer))
+        yield TextMaps(backbone, queries, keys, masks, tokens, direction)
+
+
+@contextmanager
+def _text_masks(transformer: nn.Module) -> Iterator[list[Tensor | None]]:
+    """Yields a list whose last element is the text mask (B, N_text) of the last forward pass; None where the family has none."""
+    masks: list[Tensor | None] = [None]
+
+    def look(module: nn.Module, inputs: Any, options: dict[str, Any]) -> None:
+        masks[:] = [options.get("encoder_attention_mask")]
+
+    handle = transformer.register_forward_pre_hook(look, with_kwargs=True)
+    try:
+        yield masks
+    finally:
+        handle.remove()
 
 
 def find_tokens(tokenizer: Any, prompt: str, phrase: str) -> list[int]:
@@ -133,13 +158,14 @@ def _heads(features: Tensor, heads: int) -> Tensor:
     return features.float().unflatten(2, (heads, -1)).transpose(1, 2)
 
 
-def _rows(query: Tensor, key: Tensor) -> Tensor:
-    """softmax(q k^T / sqrt(d)): (B, H, M, d), (B, H, N, d) -> (B, H, M, N)."""
-    return (query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5).softmax(-1)
+def _rows(query: Tensor, key: Tensor, shown: Tensor | None = None) -> Tensor:
+    """softmax(q k^T / sqrt(d)): (B, H, M, d), (B, H, N, d) -> (B, H, M, N), over the keys that are `shown` (B, N)."""
+    scores = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5
+    return (scores if shown is None else scores.masked_fill(~shown[:, None, None], -torch.inf)).softmax(-1)
 
 
-def _columns(query: Tensor, key: Tensor, tokens: Tensor, cells: int) -> Tensor:
+def _columns(query: Tensor, key: Tensor, tokens: Tensor, cells: int, shown: Tensor | None = None) -> Tensor:
     """The chosen columns of the attention, mean over them and over heads, row block by row block: (B, M)."""
     chunk = max(1, cells // key.shape[:-1].numel())
-    parts = [_rows(part, key)[..., tokens].mean((1, 3)) for part in query.split(chunk, dim=2)]
+    parts = [_rows(part, key, shown)[..., tokens].mean((1, 3)) for part in query.split(chunk, dim=2)]
     return torch.cat(parts, dim=1)

@@ -12,7 +12,12 @@ from pipelines.models.store import ModelStore, data_home
 if TYPE_CHECKING:
     from pipelines.backbones.base import Backbone
 
-FAMILIES = {"wan": ("wan", "WanBackbone"), "cogvideox": ("cogvideox", "CogVideoXBackbone")}
+FAMILIES = {
+    "wan": ("wan", "WanBackbone"),
+    "cogvideox": ("cogvideox", "CogVideoXBackbone"),
+    "ltx": ("ltx", "LTXBackbone"),
+    "animatediff": ("animatediff", "AnimateDiffBackbone"),
+}
 """Family -> module of this package and the class in it."""
 
 

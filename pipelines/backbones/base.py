@@ -23,6 +23,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
+from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
 from pipelines.backbones import latent_rgb
@@ -40,8 +41,8 @@ class Backbone(ABC):
     """A loaded model.
 
     Attributes:
-        family: "wan" or "cogvideox".
-        pipeline: the diffusers pipeline; `transformer` and `vae` are its parts.
+        family: "wan", "cogvideox", "ltx" or "animatediff".
+        pipeline: the diffusers pipeline; `transformer` (the UNet, where the family has one) and `vae` are its parts.
         device, dtype: where and in which precision the transformer runs.
         decode_pace: seconds that decoding took per pixel of the clip, None before the first decoding.
     """
@@ -91,9 +92,13 @@ class Backbone(ABC):
 
     def read_text(self, prompts: list[str]) -> Tensor:
         """The same without memory and with gradients, for trainings that reach into the text encoder."""
+        return self._encode_prompts(prompts)[0]
+
+    def _encode_prompts(self, prompts: list[str]) -> tuple[Tensor, ...]:
+        """What the pipeline's own function returns, text states first."""
         return self.pipeline.encode_prompt(
             prompts, do_classifier_free_guidance=False, max_sequence_length=self.text_length, device=self.device
-        )[0]
+        )
 
     def forget_text(self) -> None:
         """Drop remembered text states, after the text encoder or its tokens have changed."""
@@ -119,25 +124,41 @@ class Backbone(ABC):
 
     # --- video -------------------------------------------------------------------------------------------------
 
+    @property
+    def _scales(self) -> tuple[int, int]:
+        """Frames per latent frame, and pixels of a side per latent."""
+        return self.pipeline.vae_scale_factor_temporal, self.pipeline.vae_scale_factor_spatial
+
     @torch.no_grad()
     def encode_video(self, frames: np.ndarray) -> Tensor:
-        """frames (T, H, W, 3) uint8, T = 4k + 1, -> normalised latents (1, C, T', H', W'), the mean of the posterior."""
+        """frames (T, H, W, 3) uint8 -> normalised latents (1, C, T', H', W'), the mean of the posterior.
+
+        T = 4k + 1, or 8k + 1 on LTX, or any on AnimateDiff.
+        """
         video = torch.from_numpy(np.array(frames)).permute(3, 0, 1, 2)[None]  # (1, 3, T, H, W)
         video = video.to(self.device, self.vae.dtype) / 127.5 - 1
         self._tile(*frames.shape[1:3])
-        return self._normalise(self.vae.encode(video).latent_dist.mode()).to(self.dtype)
+        return self._normalise(self._encode(video)).to(self.dtype)
 
     @torch.no_grad()
     def decode_video(self, latents: Tensor) -> np.ndarray:
         """Normalised latents (1, C, T', H', W') -> frames (T, H, W, 3) uint8; large frames in tiles."""
         started = time.perf_counter()
-        scale = self.pipeline.vae_scale_factor_spatial
+        scale = self._scales[1]
         self._tile(latents.shape[-2] * scale, latents.shape[-1] * scale)
-        video = self.vae.decode(self._denormalise(latents.to(self.device, self.vae.dtype)), return_dict=False)[0]
+        video = self._decode(self._denormalise(latents.to(self.device, self.vae.dtype)))
         video = (video[0].float() / 2 + 0.5).clamp(0, 1)
         frames = (video.permute(1, 2, 3, 0) * 255).round().to(torch.uint8).cpu().numpy()
         self.decode_pace = (time.perf_counter() - started) / max(frames[..., 0].size, 1)
         return np.ascontiguousarray(frames)
+
+    def _encode(self, video: Tensor) -> Tensor:
+        """Video (1, 3, T, H, W) in -1..1 -> what the VAE encodes to, (1, C, T', H', W')."""
+        return self.vae.encode(video).latent_dist.mode()
+
+    def _decode(self, latents: Tensor) -> Tensor:
+        """What the VAE encodes to -> video (1, 3, T, H, W) in -1..1."""
+        return self.vae.decode(latents, return_dict=False)[0]
 
     @abstractmethod
     def _normalise(self, latents: Tensor) -> Tensor:
@@ -178,9 +199,22 @@ class Backbone(ABC):
 
     # --- denoising ---------------------------------------------------------------------------------------------
 
-    @abstractmethod
     def initial_noise(self, frames: int, height: int, width: int, seed: int) -> Tensor:
-        """Latents (1, C, T', H', W') of pure noise: the numbers the pipeline draws with torch.Generator("cpu").manual_seed(seed)."""
+        """Latents (1, C, T', H', W') of pure noise: the numbers the pipeline draws with torch.Generator("cpu").manual_seed(seed).
+
+        In float32, which flow-matching pipelines keep their latents in.
+        """
+        shape = (1, self.transformer.config.in_channels, *self._latent_grid(frames, height, width))
+        return self._draw(shape, torch.Generator("cpu").manual_seed(seed))
+
+    def _latent_grid(self, frames: int, height: int, width: int) -> tuple[int, int, int]:
+        """(T', H', W') of a clip of this size."""
+        time, space = self._scales
+        return (frames - 1) // time + 1, height // space, width // space
+
+    def _draw(self, shape: tuple[int, ...], generator: torch.Generator, dtype: torch.dtype = torch.float32) -> Tensor:
+        """Noise as diffusers draws it: on the processor, then on the card."""
+        return randn_tensor(shape, generator=generator, device=torch.device(self.device), dtype=dtype)
 
     def schedule(self, steps: int, latents: Tensor, seed: int = 0) -> Schedule:
         """The noise levels of one run, with a private copy of the scheduler.

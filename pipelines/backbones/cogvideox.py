@@ -7,7 +7,6 @@ from pathlib import Path
 import torch
 from diffusers import CogVideoXDPMScheduler, CogVideoXPipeline
 from diffusers.models.embeddings import apply_rotary_emb
-from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
 from pipelines.backbones.base import Backbone
@@ -42,14 +41,10 @@ class CogVideoXBackbone(Backbone):
         return latents / self.vae.config.scaling_factor
 
     def initial_noise(self, frames: int, height: int, width: int, seed: int) -> Tensor:
-        space, time = self.pipeline.vae_scale_factor_spatial, self.pipeline.vae_scale_factor_temporal
-        shape = (1, (frames - 1) // time + 1, self.transformer.config.in_channels, height // space, width // space)
+        count, *sides = self._latent_grid(frames, height, width)
+        shape = (1, count, self.transformer.config.in_channels, *sides)  # the pipeline's own order
         noise = self._draw(shape, torch.Generator("cpu").manual_seed(seed), self.pipeline.text_encoder.dtype)
         return (noise * self.pipeline.scheduler.init_noise_sigma).transpose(1, 2)
-
-    def _draw(self, shape: tuple[int, ...], generator: torch.Generator, dtype: torch.dtype) -> Tensor:
-        """Noise in the pipeline's own order (B, T', C, H', W')."""
-        return randn_tensor(shape, generator=generator, device=torch.device(self.device), dtype=dtype)
 
     def schedule(self, steps: int, latents: Tensor, seed: int = 0) -> Schedule:
         scheduler = self.pipeline.scheduler

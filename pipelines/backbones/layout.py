@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -60,6 +60,8 @@ class AttentionBlock:
         device, dtype: where and in which precision it computes (weights may lie elsewhere under offloading).
         heads: attention heads.
         cross: the block's cross-attention layer, where the family has one.
+        coarser: how many times coarser its grid is, per side, than that of `backbone.tokens`: a UNet halves it level by level.
+        folded: whether frames lie in the batch inside, (B * T', h * w, C); what is recorded is (B, T' * h * w, C) all the same.
     """
 
     index: int
@@ -75,16 +77,28 @@ class AttentionBlock:
     value: nn.Module
     output: nn.Module
     cross: AttentionBlock | None = None
+    coarser: int = 1
+    folded: bool = False
+
+    def tokens(self, layout: TokenLayout) -> TokenLayout:
+        """The layout of this layer's own tokens.
+
+        Args:
+            layout: that of the model's finest grid, `backbone.tokens(latents)`.
+        """
+        height, width = (-(-side // self.coarser) for side in (layout.height, layout.width))  # halving rounds upwards
+        return replace(layout, height=height, width=width, heads=self.heads)
 
     def width(self, what: What) -> int:
         """Channels of the recorded tensor: heads * head size for query, key and value, the block's width for the output."""
         return self.output.out_features if what == "output" else self.attention.inner_dim
 
     def length(self, what: What, layout: TokenLayout) -> int:
-        """Tokens of the recorded tensor."""
+        """Tokens of the recorded tensor; layout: as for `tokens`."""
+        own = self.tokens(layout)
         if self.kind != "cross":
-            return layout.total
-        return layout.context if what in ("key", "value") else layout.video
+            return own.total
+        return own.context if what in ("key", "value") else own.video
 
 
 def attention_block(
@@ -95,6 +109,8 @@ def attention_block(
     device: str,
     dtype: torch.dtype,
     cross: AttentionBlock | None = None,
+    coarser: int = 1,
+    folded: bool = False,
 ) -> AttentionBlock:
     """The layer `name` ("blocks.3.attn1") of `parent`; where there is no query or key norm, the projections stand in."""
     attention = getattr(parent, name.rpartition(".")[2])
@@ -112,4 +128,14 @@ def attention_block(
         value=attention.to_v,
         output=attention.to_out[0],
         cross=cross,
+        coarser=coarser,
+        folded=folded,
     )
+
+
+def crossed_block(
+    index: int, name: str, parent: nn.Module, device: str, dtype: torch.dtype, coarser: int = 1, folded: bool = False
+) -> AttentionBlock:
+    """The self-attention `attn1` of the transformer block called `name`, with the cross-attention `attn2` beside it."""
+    cross = attention_block(index, f"{name}.attn2", "cross", parent, device, dtype, None, coarser, folded)
+    return attention_block(index, f"{name}.attn1", "self", parent, device, dtype, cross, coarser, folded)

@@ -42,7 +42,8 @@ def load_pipeline(kind: type[DiffusionPipeline], folder: Path, device: str, plac
 def place(pipeline: DiffusionPipeline, device: str, placement: str) -> None:
     """Put a pipeline that lies in main memory where `placement` says."""
     if placement == "low":
-        pipeline.transformer.enable_layerwise_casting(storage_dtype=torch.float8_e4m3fn, compute_dtype=torch.bfloat16)
+        denoiser = getattr(pipeline, "transformer", None) or pipeline.unet
+        denoiser.enable_layerwise_casting(storage_dtype=torch.float8_e4m3fn, compute_dtype=torch.bfloat16)
     if placement in ("offload", "low"):
         pipeline.enable_group_offload(onload_device=torch.device(device), offload_type="leaf_level", use_stream=True)
     else:

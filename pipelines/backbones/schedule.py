@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -69,11 +71,14 @@ class Schedule:
 
     def __init__(self, scheduler: Any, steps: int, device: str) -> None:
         self.scheduler = deepcopy(scheduler)
-        self.scheduler.set_timesteps(steps, device=device)
+        self._set_timesteps(steps, device)
         if hasattr(self.scheduler, "set_begin_index"):
             self.scheduler.set_begin_index(0)
         self.timesteps: Tensor = self.scheduler.timesteps
         self._next = 0
+
+    def _set_timesteps(self, steps: int, device: str) -> None:
+        self.scheduler.set_timesteps(steps, device=device)
 
     def __len__(self) -> int:
         return len(self.timesteps)
@@ -128,3 +133,46 @@ class DPMSchedule(Schedule):
             prediction, self._previous, self.timesteps[index], back, sample, generator=self._generator, return_dict=False
         )
         return stepped.transpose(1, 2).to(latents.dtype)
+
+
+class DiffusionSchedule(Schedule):
+    """Schedulers of Stable Diffusion, of which some draw noise at each step and some count in x0 + sigma e.
+
+    The loop's latents are signal * x0 + noise * e with any of them, which is what the model is given: for those of the second
+    kind `scale_model_input`, a division by sqrt(sigma^2 + 1), is taken back before a step and made for the next level after it.
+
+    Args:
+        generator: source of noise, already past the initial noise, as in the pipeline.
+        spread: whether the scheduler counts in x0 + sigma e.
+    """
+
+    def __init__(self, scheduler: Any, steps: int, device: str, generator: torch.Generator, spread: bool) -> None:
+        super().__init__(scheduler, steps, device)
+        self._spread = spread
+        self._options = {"generator": generator} if "generator" in inspect.signature(self.scheduler.step).parameters else {}
+        self.scheduler.is_scale_input_called = True  # it would warn: here the scaling is done by `_advance`
+
+    def _advance(self, prediction: Tensor, index: int, latents: Tensor) -> Tensor:
+        sample = latents * self._scale(index)
+        stepped = self.scheduler.step(prediction, self.timesteps[index], sample, return_dict=False, **self._options)[0]
+        return stepped / self._scale(index + 1)
+
+    def _scale(self, index: int) -> float:
+        return float((self.scheduler.sigmas[index] ** 2 + 1) ** 0.5) if self._spread else 1.0
+
+
+class ShiftedSchedule(Schedule):
+    """Flow matching with evenly spaced levels 1, 1 - 1/n, .. 1/n that are shifted by the size of the clip (LTXPipeline).
+
+    Args:
+        shift: mu of the scheduler's shift; without effect on a scheduler whose shift is fixed.
+    """
+
+    def __init__(self, scheduler: Any, steps: int, device: str, shift: float) -> None:
+        self._shift = shift
+        super().__init__(scheduler, steps, device)
+
+    def _set_timesteps(self, steps: int, device: str) -> None:
+        if steps == 1:
+            self.scheduler.register_to_config(shift_terminal=None)  # there is no last level to put there: it would divide by zero
+        self.scheduler.set_timesteps(sigmas=np.linspace(1.0, 1 / steps, steps), mu=self._shift, device=device)

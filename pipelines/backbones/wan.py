@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import torch
 from diffusers import WanPipeline
-from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
 from pipelines.backbones.base import Backbone
-from pipelines.backbones.layout import AttentionBlock, TokenLayout, attention_block
+from pipelines.backbones.layout import AttentionBlock, TokenLayout, crossed_block
 from pipelines.backbones.processors import Attend, OpenWan, rotate_pairs
 from pipelines.errors import NotAvailable
 
@@ -56,13 +54,6 @@ class WanBackbone(Backbone):
         mean, deviation = self._statistics(latents)
         return latents * deviation + mean
 
-    def initial_noise(self, frames: int, height: int, width: int, seed: int) -> Tensor:
-        """Noise (1, C, T', H', W') in float32, which WanPipeline keeps its latents in."""
-        space, time = self.pipeline.vae_scale_factor_spatial, self.pipeline.vae_scale_factor_temporal
-        shape = (1, self.transformer.config.in_channels, (frames - 1) // time + 1, height // space, width // space)
-        generator = torch.Generator("cpu").manual_seed(seed)
-        return randn_tensor(shape, generator=generator, device=torch.device(self.device), dtype=torch.float32)
-
     def denoise(self, latents: Tensor, timestep: Tensor, text: Tensor) -> Tensor:
         return self.transformer(
             hidden_states=latents.to(self.dtype),
@@ -72,11 +63,8 @@ class WanBackbone(Backbone):
         )[0]
 
     def blocks(self) -> list[AttentionBlock]:
-        return [self._block(index, parent) for index, parent in enumerate(self.transformer.blocks)]
-
-    def _block(self, index: int, parent: Any) -> AttentionBlock:
-        cross = attention_block(index, f"blocks.{index}.attn2", "cross", parent, self.device, self.dtype)
-        return attention_block(index, f"blocks.{index}.attn1", "self", parent, self.device, self.dtype, cross)
+        parents = enumerate(self.transformer.blocks)
+        return [crossed_block(index, f"blocks.{index}", parent, self.device, self.dtype) for index, parent in parents]
 
     def tokens(self, latents: Tensor) -> TokenLayout:
         patch = self.transformer.config.patch_size

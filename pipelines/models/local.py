@@ -8,11 +8,37 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipelines.errors import NotAvailable, UserError
-from pipelines.models.folders import folder_bytes, parameters, pipeline_class
-from pipelines.models.registry import ModelEntry
+from pipelines.models.folders import components, folder_bytes, parameters, pipeline_class, read_json
+from pipelines.models.registry import TEXT_TO_VIDEO, ModelEntry
 
-FAMILIES = {"WanPipeline": "wan", "CogVideoXPipeline": "cogvideox", "LTXPipeline": "ltx"}
-SIDE_MULTIPLE = {"wan": 16, "cogvideox": 16, "ltx": 32}
+FAMILIES = {"WanPipeline": "wan", "CogVideoXPipeline": "cogvideox", "LTXPipeline": "ltx", "AnimateDiffPipeline": "animatediff"}
+SIDE_MULTIPLE = {"wan": 16, "cogvideox": 16, "ltx": 32, "animatediff": 8}
+
+ANIMATEDIFF = ModelEntry(
+    name="animatediff",
+    family="animatediff",
+    title="AnimateDiff",
+    repo=None,
+    revision=None,
+    path=None,
+    bytes=6_080_000_000,
+    licence="see the folder",
+    description="Stable Diffusion 1.5 with motion modules.",
+    can=(TEXT_TO_VIDEO,),
+    default_width=512,
+    default_height=512,
+    default_frames=16,
+    default_steps=25,
+    default_guidance=7.5,
+    fps=8,
+    size_multiple=8,
+    min_size=256,
+    max_size=768,
+    frame_step=1,
+    max_frames=32,
+    parameters=1_312_730_244,
+)
+"""What a folder of the family would like; no model of it is listed."""
 
 
 def looks_like_folder(name: str) -> bool:
@@ -35,7 +61,7 @@ def local_entry(folder: Path) -> ModelEntry:
     family = FAMILIES.get(pipeline)
     if family is None:
         raise UserError(f"{folder} holds a {pipeline}, which is not among the supported ones ({', '.join(FAMILIES)}).")
-    count = parameters(folder, "transformer")
+    count = sum(parameters(folder, part) for part in _denoiser(folder))
     model = _nearest(family, count)
     step = SIDE_MULTIPLE[family]
     return replace(
@@ -54,9 +80,17 @@ def local_entry(folder: Path) -> ModelEntry:
     )
 
 
+def _denoiser(folder: Path) -> list[str]:
+    """Components that draw: the transformer, or the UNet, whose motion modules may be a part of their own."""
+    if "unet" not in components(folder):
+        return ["transformer"]
+    joined = read_json(folder / "model_index.json")["unet"][1] == "UNetMotionModel"
+    return ["unet"] if joined else ["unet", "motion_adapter"]
+
+
 def _nearest(family: str, count: int) -> ModelEntry:
     """The registry model of `family` with the parameter count closest to `count`, as a ratio."""
     from pipelines.models.registry import entries
 
-    same = [known for known in entries() if known.family == family]
+    same = [known for known in entries() if known.family == family] or [ANIMATEDIFF]
     return min(same, key=lambda known: abs(math.log(known.parameters / max(count, 1))))

@@ -29,6 +29,11 @@ class Pass:
     def blocks(self):
         return self.backbone.blocks()
 
+    def size(self, layer: int, what: str) -> tuple[int, int]:
+        """(N, channels) of what is recorded of a layer."""
+        block = self.blocks[layer]
+        return block.length(what, self.layout), block.width(what)
+
 
 def make_pass(backbone, seed: int = 0, guided: bool = True) -> Pass:
     latents = backbone.initial_noise(9, 32, 48, seed)

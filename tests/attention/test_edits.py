@@ -1,4 +1,4 @@
-"""Laws of recording and replacing, on both families."""
+"""Laws of recording and replacing, on all families."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def test_recording_changes_nothing_and_gives_one_layout(forward, what):
     before = forward()
     with recording(forward.blocks, what, forward.layout, rows=2) as record:
         assert torch.equal(forward(), before)
-    width = forward.blocks[0].width(what)
-    assert [record.latest(layer).shape for layer in record.layers] == [(2, forward.layout.total, width)] * 3
+    assert [record.latest(layer).shape for layer in record.layers] == [(2, *forward.size(layer, what)) for layer in record.layers]
+    assert record.latest(0).shape == (2, forward.layout.total, forward.blocks[0].width(what))
 
 
 @pytest.mark.parametrize("what", ["query", "key"])
@@ -45,7 +45,7 @@ def test_queries_and_keys_are_recorded_before_rotation(forward, what):
     if expected.ndim == 4:
         assert not torch.allclose(aliased[0], expected)  # what a reference instead of a copy would have kept
         expected = expected.transpose(1, 2).flatten(2)
-    assert torch.equal(record.latest(1), expected)
+    assert torch.equal(record.latest(1), expected.reshape(2, -1, expected.shape[-1]))
 
 
 @pytest.mark.parametrize("what", KINDS)
@@ -66,14 +66,14 @@ def test_strength_zero_leaves_the_model_bit_for_bit(forward, what):
     with replacing(forward.blocks, what, forward.layout) as edit:
         assert torch.equal(forward(), before)  # nothing written yet
         for layer in edit.layers:
-            edit.write(layer, torch.randn(1, forward.layout.total, forward.blocks[layer].width(what)) * 100, strength=0.0)
+            edit.write(layer, torch.randn(1, *forward.size(layer, what)) * 100, strength=0.0)
         assert torch.equal(forward(), before)
 
 
 @pytest.mark.parametrize("what", KINDS)
 def test_replacing_replaces(forward, what):
     before = forward()
-    values = torch.randn(1, forward.layout.total, forward.blocks[1].width(what))
+    values = torch.randn(1, *forward.size(1, what))
     with (
         replacing(forward.blocks, what, forward.layout, layers=[1]) as edit,
         recording(forward.blocks, what, forward.layout, rows=2) as seen,
@@ -89,8 +89,9 @@ def test_replacing_replaces(forward, what):
 
 def test_rows_tokens_and_masks_are_respected(forward):
     layout, block = forward.layout, forward.blocks[1]
-    values = torch.randn(1, layout.video, block.width("value"))
-    mask = torch.zeros(layout.video)
+    video = block.tokens(layout).video
+    values = torch.randn(1, video, block.width("value"))
+    mask = torch.zeros(video)
     mask[10:20] = 1
     with recording(forward.blocks, "value", layout, layers=[1], rows=2) as record:
         forward()
@@ -109,10 +110,10 @@ def test_rows_tokens_and_masks_are_respected(forward):
 def test_passes_without_guidance_see_the_conditional_row(backbone):
     guided, single = make_pass(backbone), make_pass(backbone, guided=False)
     before = single()
-    values = torch.randn(1, guided.layout.video, guided.blocks[0].width("query"))
     with replacing(guided.blocks, "query", guided.layout) as edit:
         for layer in edit.layers:
-            edit.write(layer, values, rows=CONDITIONAL)
+            count, width = guided.size(layer, "query")
+            edit.write(layer, torch.randn(1, count - guided.layout.text, width), rows=CONDITIONAL)
         changed = guided()
         assert torch.allclose(single(), changed[1:], atol=1e-5)
     assert (changed[1:] - before).abs().max() > 1e-3
@@ -121,7 +122,7 @@ def test_passes_without_guidance_see_the_conditional_row(backbone):
 def test_only_the_chosen_layers_and_steps(forward):
     before = forward()
     values = torch.randn(1, forward.layout.total, forward.blocks[0].width("query"))
-    window = layer_window(2, 2, of=3)
+    window = layer_window(2, 2, of=len(forward.blocks))
     with replacing(forward.blocks, "query", forward.layout, layers=window, steps=[1, 2]) as edit:
         assert edit.layers == (2,)
         edit.write(2, values)
@@ -183,15 +184,16 @@ def test_edits_can_be_nested(forward):
     assert (inside.latest(0) == 2).all() and not (outside.latest(0) == 1).any()
 
 
-def test_cross_attention_is_edited_too(wan):
-    forward = make_pass(wan)
-    before = forward()
+@pytest.mark.parametrize("family", ["wan", "ltx", "animatediff"])
+def test_cross_attention_is_edited_too(request, family):
+    forward = make_pass(request.getfixturevalue(family))
+    before, width = forward(), forward.blocks[0].cross.width("value")
     crosses = [block.cross for block in forward.blocks]
     with recording(crosses, "value", forward.layout) as record:
         forward()
-    assert record.latest(0).shape == (1, forward.layout.context, 24)
+    assert record.latest(0).shape == (1, forward.layout.context, width)
     with replacing(crosses, "value", forward.layout) as edit:
-        edit.write(1, torch.zeros(1, forward.layout.context, 24))
+        edit.write(0, torch.zeros(1, forward.layout.context, width))
         assert not torch.equal(forward(), before)
 
 
@@ -211,7 +213,8 @@ def test_fused_projections_are_refused(forward):
 
 
 def test_layers_that_do_not_exist_are_refused(forward):
-    with pytest.raises(ValueError, match="do not all exist"), recording(forward.blocks, "value", forward.layout, layers=[3]):
+    layers = [len(forward.blocks)]
+    with pytest.raises(ValueError, match="do not all exist"), recording(forward.blocks, "value", forward.layout, layers=layers):
         pass
 
 

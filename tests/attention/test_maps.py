@@ -24,7 +24,10 @@ def attention_of(forward, blocks, layer: int, rotate: bool):
     if rotate:
         query, key = (forward.backbone.rotate(part, forward.latents) for part in (query, key))
     heads = [part.unflatten(2, (forward.layout.heads, -1)).transpose(1, 2) for part in (query, key, value)]
-    matrix = (heads[0] @ heads[1].transpose(-1, -2) / heads[0].shape[-1] ** 0.5).softmax(-1)
+    scores = heads[0] @ heads[1].transpose(-1, -2) / heads[0].shape[-1] ** 0.5
+    if forward.backbone.family == "ltx" and blocks[layer].kind == "cross":  # padding is hidden there
+        scores = scores.masked_fill(~forward.text.any(-1)[:, None, None], -torch.inf)
+    matrix = scores.softmax(-1)
     with torch.no_grad():
         again = blocks[layer].output((matrix @ heads[2]).transpose(1, 2).flatten(2))
     assert torch.allclose(again, output, atol=1e-5)
@@ -48,20 +51,27 @@ def test_rotation_matters_to_joint_maps(cogvideox):
         attention_of(forward, forward.blocks, 1, rotate=False)
 
 
-def test_rotation_of_wans_own_attention(wan):
-    forward = make_pass(wan)
+@pytest.fixture(params=["wan", "ltx"])
+def crossed(request):
+    """A pass of each family whose text comes in by cross attention."""
+    return make_pass(request.getfixturevalue(request.param))
+
+
+def test_rotation_of_a_blocks_own_attention(crossed):
+    forward = crossed
     attention_of(forward, forward.blocks, 1, rotate=True)
     with pytest.raises(AssertionError):
         attention_of(forward, forward.blocks, 1, rotate=False)
 
 
 @pytest.mark.parametrize("cells", [100, 1 << 26])
-def test_cross_maps_are_columns_of_the_cross_attention(wan, cells):
-    forward = make_pass(wan)
+def test_cross_maps_are_columns_of_the_cross_attention(crossed, cells):
+    forward = crossed
     crosses = [block.cross for block in forward.blocks]
     matrix, query, key = attention_of(forward, crosses, 1, rotate=False)
     expected = matrix[..., TOKENS].mean((1, 3)).unflatten(1, forward.layout.grid)
-    assert torch.allclose(cross_map(query, key, forward.layout, TOKENS, cells), expected, atol=1e-6)
+    shown = forward.text.any(-1) if forward.backbone.family == "ltx" else None
+    assert torch.allclose(cross_map(query, key, forward.layout, TOKENS, cells, shown), expected, atol=1e-6)
 
 
 def test_maps_are_averaged_over_layers_and_passes(forward):

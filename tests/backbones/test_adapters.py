@@ -17,6 +17,12 @@ from pipelines.errors import UserError
 CONFIG = LoraConfig(r=3, lora_alpha=6, target_modules=["to_k", "to_v", "to_out.0"])
 
 
+@pytest.fixture(params=["wan", "cogvideox", "ltx"])
+def backbone(request: pytest.FixtureRequest):
+    """Each family that has adapters in turn."""
+    return request.getfixturevalue(request.param)
+
+
 @pytest.fixture
 def file(backbone, tmp_path: Path) -> Path:
     """An adapter with an effect, written by us."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from pipelines.methods import run
 from pipelines.methods.generate import cost
 from pipelines.methods.generate.plan import estimate
 from pipelines.methods.generate.request import GenerateRequest
+from pipelines.models import registry
 from pipelines.models.registry import entry
 
 
@@ -161,6 +163,7 @@ def test_truncated_weights_are_named(tiny_wan_folder, tmp_path, store):
     assert str(caught.value).count(". ") == 0 and "\n" not in str(caught.value)
 
 
-def test_a_listed_model_that_cannot_run_yet_says_so(store):
+def test_a_listed_model_that_cannot_run_yet_says_so(store, monkeypatch):
+    monkeypatch.setattr(registry, "ENTRIES", (replace(entry("ltx-video"), can=()), entry("playground-wan")))
     with pytest.raises(UserError, match="choose one of"):
         list(run(GenerateRequest(model="ltx-video", prompt="a ball"), store))

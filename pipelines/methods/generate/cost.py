@@ -129,7 +129,7 @@ def _read_shape(folder: Path | None) -> Shape | None:
 def _scale(vae: dict[str, Any]) -> int:
     """Pixels of a side per latent."""
     levels = vae.get("dim_mult") or vae["block_out_channels"]
-    return 2 ** (len(levels) - 1)
+    return 2 ** (len(levels) - 1) * (vae.get("patch_size") or 1)
 
 
 def _base(vae: dict[str, Any]) -> int:

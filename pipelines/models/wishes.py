@@ -1,0 +1,29 @@
+"""Defaults of single methods that depend on the model: found on the training split for the embedded ones, else the papers'."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipelines.models.registry import ModelEntry
+
+Wish = dict[str, int | float | str | bool]
+
+_QUERIES: Wish = {"first_layer": 0.0, "last_layer": 1.0, "recorded": "every level"}
+
+WISHES: dict[str, dict[str, Wish]] = {
+    "transfer-motion": {
+        "wan": {"strength": 0.6, "first_layer": 0.5, "last_layer": 0.75, "recorded": "one level", "level": 100.0},
+        "cogvideox": {"strength": 0.6, "first_layer": 0.0, "last_layer": 1.0, "recorded": "one level", "level": 300.0},
+        "ltx": _QUERIES | {"strength": 0.4, "same_noise": True, "match_values": True},
+        "animatediff": _QUERIES | {"strength": 0.4, "clean_up": True},
+        "playground-wan": {"strength": 0.6, "first_layer": 0.0, "last_layer": 1.0, "recorded": "one level", "level": 300.0},
+    }
+}
+"""Method -> model, or its family -> settings (Motion by Queries, appendix A.1 and A.1.1; CogVideoX is not among its models)."""
+
+
+def wishes(model: ModelEntry, method: str) -> Wish:
+    """Settings of `method` that `model` would like when the user has not chosen."""
+    table = WISHES.get(method, {})
+    return table.get(model.name, table.get(model.family, {}))
