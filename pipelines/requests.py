@@ -59,7 +59,7 @@ class Request(BaseModel):
 
     Attributes:
         method: what people call it; `package` is where below `pipelines.methods` it lives.
-        by_model: fields whose default is the model's (`ModelEntry.defaults`).
+        by_model: fields whose default is the model's (`ModelEntry.defaults`, `wishes`).
     """
 
     model_config = ConfigDict(extra="allow", allow_inf_nan=False)

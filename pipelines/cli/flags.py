@@ -10,6 +10,7 @@ from typing import Any
 from pipelines.cli.command import UsageError
 from pipelines.errors import UserError
 from pipelines.models.registry import entry
+from pipelines.models.wishes import wishes
 from pipelines.requests import Request
 
 GIVEN = "setting_"  # argparse names of the settings, so that they cannot meet other flags
@@ -64,7 +65,8 @@ def _model_defaults(given: dict[str, Any], kind: type[Request]) -> dict[str, Any
     if "model" not in kind.model_fields:
         return {}
     model = entry(str(given.get("model", kind.model_fields["model"].default)))
-    return {name: value for name, value in model.defaults().items() if name in kind.model_fields and name in kind.by_model}
+    own = model.defaults() | wishes(model, kind.method)
+    return {name: value for name, value in own.items() if name in kind.model_fields and name in kind.by_model}
 
 
 def _parsed(name: str, value: Any, kind: type[Request]) -> Any:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pipelines.files import ANYWHERE, Files
 from pipelines.methods.appearance_warping.request import PersonaliseRequest
 from pipelines.methods.generate.request import GenerateRequest
+from pipelines.methods.motion_transfer.request import MotionRequest
 from pipelines.methods.subject_adaptation.request import AdaptRequest
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from pipelines.models.store import ModelStore
     from pipelines.requests import Request
 
-REQUESTS = {kind.method: kind for kind in (GenerateRequest, AdaptRequest, PersonaliseRequest)}
+REQUESTS = {kind.method: kind for kind in (GenerateRequest, AdaptRequest, PersonaliseRequest, MotionRequest)}
 
 
 def run(request: Request, store: ModelStore, files: Files = ANYWHERE) -> Iterator[Event]:

@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 
     from pipelines.evaluation.eyes import Eyes
     from pipelines.evaluation.rows import Row
+    from pipelines.events import Result
     from pipelines.models.registry import ModelEntry
     from pipelines.models.store import ModelStore
     from pipelines.requests import Request
 
-CAPTIONS, PAIRS, PAIRS_PER_INSTANCE = 64, 24, 4
+CAPTIONS, PAIRS, PAIRS_PER_INSTANCE, SOURCES = 64, 24, 4, 24
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -85,22 +86,43 @@ def _playground(models: list[ModelEntry], store: ModelStore, count: int, about: 
 def _v_warper(models: list[ModelEntry], store: ModelStore, count: int, about: dict[str, object]) -> Iterator[Row]:
     from pipelines.evaluation.judge import Judge
     from pipelines.evaluation.segmenter import Segmenter
-    from pipelines.events import Result
-    from pipelines.methods import run
     from pipelines.methods.appearance_warping.claims import Claims
     from pipelines.methods.appearance_warping.matching import rows
-
-    def finish(request: Request) -> Result:
-        *_, last = run(request, store)
-        assert isinstance(last, Result)
-        return last
 
     about["instances"] = max(2, count // PAIRS_PER_INSTANCE)
     judge, segmenter = Judge.load(), Segmenter.load()
     for model in models:
         with store.use(model.name) as backbone:
             yield from rows(backbone, model.name, count, (model.default_frames, model.default_height, model.default_width))
-        yield from Claims(model, finish, judge, segmenter).rows(about["instances"])
+        yield from Claims(model, _to_the_end(store), judge, segmenter).rows(about["instances"])
+
+
+def _motion(models: list[ModelEntry], store: ModelStore, count: int, about: dict[str, object]) -> Iterator[Row]:
+    from pipelines.evaluation.judge import Judge
+    from pipelines.evaluation.segmenter import Segmenter
+    from pipelines.methods.motion_transfer.claims import Claims
+
+    judge, segmenter = Judge.load(), Segmenter.load()
+    for model in models:
+        yield from Claims(model, _to_the_end(store), judge, segmenter).rows(count)
+
+
+def _draw_motion(rows: list[Row], folder: Path) -> None:
+    from pipelines.methods.motion_transfer.claims import draw_curves
+
+    draw_curves(rows, folder)
+
+
+def _to_the_end(store: ModelStore) -> Callable[[Request], Result]:
+    from pipelines.events import Result
+    from pipelines.methods import run
+
+    def finish(request: Request) -> Result:
+        *_, last = run(request, store)
+        assert isinstance(last, Result)
+        return last
+
+    return finish
 
 
 def _draw_v_warper(rows: list[Row], folder: Path) -> None:
@@ -112,20 +134,19 @@ def _draw_v_warper(rows: list[Row], folder: Path) -> None:
 MEASURES = {
     "playground": Measure("the embedded models on held-out scenes", CAPTIONS, "captions", _playground),
     "v-warper": Measure("matching by layer; identity, agreement and motion of subjects", PAIRS, "pairs", _v_warper, _draw_v_warper),
+    "motion": Measure("motion fidelity and identity leak over the strength of motion transfer", SOURCES, "sources", _motion, _draw_motion),
 }
 
 
 def _rows_of(model: ModelEntry, store: ModelStore, eyes: Eyes, count: int) -> Iterator[Row]:
     from pipelines.evaluation.playground import evaluate
-    from pipelines.events import Result
-    from pipelines.methods import run
     from pipelines.methods.generate.request import GenerateRequest
+
+    finish = _to_the_end(store)
 
     def draw(prompt: str, seed: int, frames: int | None = None) -> np.ndarray:
         values = model.defaults() | ({"frames": frames} if frames else {})
-        *_, last = run(GenerateRequest(model=model.name, prompt=prompt, seed=seed, **values), store)
-        assert isinstance(last, Result)
-        return last.frames
+        return finish(GenerateRequest(model=model.name, prompt=prompt, seed=seed, **values)).frames
 
     with store.use(model.name) as backbone:
         yield from evaluate(model.name, backbone, draw, (model.default_frames, model.default_height, model.default_width), eyes, count)
