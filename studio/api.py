@@ -19,16 +19,18 @@ from pipelines.errors import UserError
 from pipelines.methods import planner
 from pipelines.methods.appearance_warping.request import PersonaliseRequest
 from pipelines.methods.generate.request import GenerateRequest
+from pipelines.methods.motion_transfer.request import MotionRequest
 from pipelines.methods.subject_adaptation.request import AdaptRequest
 from pipelines.models.registry import ModelEntry, entries, entry
+from pipelines.models.wishes import WISHES, wishes
 from pipelines.requests import Request
 from pipelines.video import read_request
 from studio.library import Library
 from studio.visitors import owner_of
 from studio.web import answered, body, name_of, received
 
-Asked = GenerateRequest | PersonaliseRequest | AdaptRequest
-SERVED: tuple[type[Asked], ...] = (GenerateRequest, PersonaliseRequest, AdaptRequest)
+Asked = GenerateRequest | PersonaliseRequest | MotionRequest | AdaptRequest
+SERVED: tuple[type[Asked], ...] = (GenerateRequest, PersonaliseRequest, MotionRequest, AdaptRequest)
 """What visitors may ask for: the methods that have a panel."""
 
 MAX_CLIP = 256 * 1024 * 1024
@@ -88,6 +90,7 @@ class Api:
         names = ("name", "title", "licence", "bytes", "description", "size_multiple", "min_size", "max_size")
         return {name: getattr(one, name) for name in names} | {
             "defaults": one.defaults(),
+            "wishes": {method: wishes(one, method) for method in WISHES},
             "limits": {"frames": {"minimum": 1, "maximum": one.max_frames, "step": one.frame_step}},
             "on_disk": self.store.folder(one) is not None,
             "downloadable": one.repo is not None,

@@ -36,7 +36,7 @@ def app_kwargs(jobs: Jobs) -> dict:
 
 
 def routes(jobs: Jobs) -> list[Route]:
-    """GET /media/<id>/<clip.mp4|clip.gif|clip.png|poster.webp|preview.webp>, /studio/jobs and /studio/jobs/<id>.
+    """GET /media/<id>/<clip.mp4|clip.gif|clip.png|source.mp4|poster.webp|preview.webp>, /studio/jobs and /studio/jobs/<id>.
 
     Of the steps: /media/<id>/seen.json says what there is (`shown.index_of`), /media/<id>/matches.json?step= what went where
     (`shown.matches_of`), and /media/<id>/seen.webp?name=&step=[&frame=][&side=] is a picture: `frame` is a number from 0 or "all"
@@ -112,6 +112,7 @@ def _file(jobs: Jobs, owner: str, request: Request) -> Response:
         "clip.mp4": jobs.clip,
         "clip.gif": partial(jobs.export, suffix=".gif"),
         "clip.png": partial(jobs.export, suffix=".png"),
+        "source.mp4": jobs.source,
         "poster.webp": jobs.poster,
     }
     if name not in finders:

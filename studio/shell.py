@@ -26,10 +26,12 @@ from studio.examples import FOLDER as EXAMPLES
 from studio.jobs import Jobs
 from studio.jobs.worker import Run
 from studio.library import Library
+from studio.library.clip_routes import ClipRoutes
 from studio.library.routes import LibraryRoutes
 from studio.markup import element
 from studio.panels.generate import generate_panel
 from studio.panels.library import library_panel
+from studio.panels.motion import motion_panel
 from studio.panels.subject import subject_panel
 from studio.theme import theme
 
@@ -37,7 +39,7 @@ DEFAULT_MODEL = VideoRequest.model_fields["model"].default
 HOUR = 3600
 STATIC = Path(__file__).parent / "static"
 ICON = ROOT / "assets" / "icons" / "likeness.svg"
-SHEETS = ("fonts", "look", "form", "stage", "clips", "subjects", "inspector")
+SHEETS = ("fonts", "look", "form", "stage", "clips", "subjects", "source", "inspector", "motion")
 STYLES = "\n".join(f'<link rel="stylesheet" href="studio/static/{name}.css">' for name in SHEETS)
 # gradio adds this after its own scripts have run; what it calls before our module is there waits for the promise
 HEAD = f"""<script>window.likenessReady = new Promise((done) => {{ window.likenessLoaded = done; }});</script>
@@ -99,7 +101,8 @@ class Studio:
 
     def _endpoints(self) -> list[Route]:
         api = Api(self.jobs, self.store, self.library)
-        return [*api.routes(), *LibraryRoutes(self.library, self.jobs, self.ready).routes()]
+        own = [kind(self.library, self.jobs, self.ready) for kind in (LibraryRoutes, ClipRoutes)]
+        return [*api.routes(), *(route for one in own for route in one.routes())]
 
     def _warm(self) -> None:
         """Load the default model, if it is here, so that the first clip does not wait for it; then let the jobs through."""
@@ -157,6 +160,8 @@ def _page() -> gr.Blocks:
                 generate_panel(page, models)
             with gr.Tab("Subject", id="subject"):
                 subject_panel(page, models)
+            with gr.Tab("Motion", id="motion"):
+                motion_panel(page, models)
             with gr.Tab("Library", id="library"):
                 library_panel()
     return page

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from starlette.requests import ClientDisconnect
 from starlette.requests import Request as WebRequest
 from starlette.responses import JSONResponse, Response
 
@@ -32,6 +33,8 @@ def answered(endpoint: Callable[[WebRequest], Awaitable[dict[str, Any]]]) -> Cal
             return JSONResponse(await endpoint(web), headers={"Cache-Control": "no-store"})
         except UserError as error:
             return JSONResponse({"error": str(error)}, status_code=400)
+        except ClientDisconnect:  # an upload that was cancelled: nobody reads this
+            return JSONResponse({"error": "The upload broke off; try again."}, status_code=400)
         except Exception:
             log.exception("the page's request %s failed", web.url.path)
             return JSONResponse({"error": "The studio could not do that; its log says why."}, status_code=500)
@@ -50,6 +53,20 @@ def guarded(answer: Callable[[WebRequest], Response]) -> Callable[[WebRequest], 
         except Exception as error:  # a full disk while exporting, say
             message = sentence(error, web.path_params.get("job_id", "")[:6])
             return JSONResponse({"error": message}, status_code=500, headers=FRESH)
+
+    return endpoint
+
+
+def drawn(answer: Callable[[WebRequest], Awaitable[Response]]) -> Callable[[WebRequest], Awaitable[Response]]:
+    """The same for what is waited for before it goes to a thread."""
+
+    async def endpoint(web: WebRequest) -> Response:
+        try:
+            return await answer(web)
+        except UserError as error:
+            return JSONResponse({"error": str(error)}, status_code=404, headers=FRESH)
+        except Exception as error:
+            return JSONResponse({"error": sentence(error, "of a drawing")}, status_code=500, headers=FRESH)
 
     return endpoint
 

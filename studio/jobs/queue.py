@@ -19,7 +19,7 @@ from studio.jobs.files import CLIP, POSTER
 from studio.jobs.job import Entry, Job, request_of
 from studio.jobs.ledger import Ledger
 from studio.jobs.order import moved
-from studio.jobs.results import exported, playing_seconds
+from studio.jobs.results import exported, playing_seconds, source_clip
 from studio.jobs.sentences import sentence
 from studio.jobs.shown import Shown, index_of, matches_of
 from studio.jobs.worker import Run, Worker
@@ -31,7 +31,7 @@ class Jobs:
     """Persistent jobs, run in a fair order by one worker thread per device.
 
     Every call names its owner; an id that is unknown and one that is somebody else's give the same UserError.
-    All methods may be called from any thread and return at once, except `preview`, `seen` and `export`, which draw,
+    All methods may be called from any thread and return at once, except `preview`, `seen`, `export` and `source`, which draw,
     and `steps` and `matches`, which may read a file.
 
     Args:
@@ -173,6 +173,11 @@ class Jobs:
     def export(self, owner: str, job_id: str, suffix: str) -> Path:
         """The finished clip as ".gif" or ".png", made at the first call (which takes a moment: not for an event loop)."""
         return exported(self.clip(owner, job_id), suffix)
+
+    def source(self, owner: str, job_id: str) -> Path:
+        """What a finished clip's motion is from, as an mp4 made at the first call; UserError when there is none."""
+        clip = self.clip(owner, job_id)
+        return source_clip(clip.parent, self._shown(owner, job_id), int(self.get(owner, job_id).request.get("fps") or 8))
 
     def _shown(self, owner: str, job_id: str) -> Shown:
         with self._ledger.changed:

@@ -14,6 +14,7 @@ from pipelines.events import Result
 from pipelines.video import read_clip, read_request, write_clip
 from studio.inspect import SCREEN, still
 from studio.jobs.files import CLIP, POSTER, write_atomically
+from studio.jobs.shown import NO_SUCH, SOURCE, Shown
 
 _exporting = threading.Lock()
 
@@ -40,6 +41,21 @@ def exported(clip: Path, suffix: str) -> Path:
         if not made.is_file():
             frames, fps = read_clip(clip)
             write_clip(made, frames, fps, read_request(clip))
+    return made
+
+
+def source_clip(folder: Path, shown: Shown, fps: int) -> Path:
+    """The part of the source that a clip's motion is from, as it was read, to be played beside it; made once.
+
+    Raises UserError where there is none.
+    """
+    made = folder / "source.mp4"
+    with _exporting, _plainly():
+        if not made.is_file():
+            steps = [named.steps[0] for named in shown.names if named.name == SOURCE and named.kind == "frames"]
+            if not steps:
+                raise UserError(NO_SUCH)
+            write_clip(made, shown.preview(SOURCE, steps[0]).array, fps)
     return made
 
 

@@ -13,6 +13,7 @@ from pipelines.events import Preview, PreviewKind
 
 LOST = "The steps of this clip are no longer kept."
 NO_SUCH = "There is no such picture among the steps of this clip."
+SOURCE = "source"  # frames of the clip whose motion was taken over
 FINISHED = "finished"  # the clip itself, at the times of the previews' frames
 TO_REFERENCE, FROM_REFERENCE, TRUSTED = "flow to the reference", "flow from the reference", "injection mask"
 

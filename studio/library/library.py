@@ -3,6 +3,7 @@
 visitors/<owner>/pictures/   uploads, see `studio.library.pictures`
 visitors/<owner>/subjects/   one folder each, see `pipelines.methods.subject_adaptation.subject`
 visitors/<owner>/loras/      safetensors files
+visitors/<owner>/clips/      clips whose motion is taken over, see `studio.library.clips`
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ from pipelines.errors import UserError
 from pipelines.files import Files
 from pipelines.methods.appearance_warping.request import PersonaliseRequest
 from pipelines.methods.generate.request import GenerateRequest
+from pipelines.methods.motion_transfer.request import MotionRequest
 from pipelines.methods.subject_adaptation.request import AdaptRequest
 from pipelines.methods.subject_adaptation.subject import CARD, REFERENCES, Subject, in_prompt, read_subject, token_of, write_card
 from pipelines.requests import Request, VideoRequest
 from studio.library.bin import Bin
+from studio.library.clips import Clips
 from studio.library.pictures import Pictures, safe_stem
 
 _SLUG = re.compile(r"[a-z0-9-]{1,44}")
@@ -49,11 +52,16 @@ class Library:
         """The owner's uploads."""
         return Pictures(self._folder(owner) / "pictures")
 
+    def clips(self, owner: str) -> Clips:
+        """The owner's source clips."""
+        return Clips(self._folder(owner) / "clips")
+
     def contents(self, owner: str) -> dict[str, Any]:
-        """All subjects, the newest first, and LoRAs, as the page reads them; a damaged subject says so."""
+        """All subjects and source clips, the newest first, and LoRAs, as the page reads them; a damaged subject says so."""
         folders = [card.parent for card in self._subjects(owner).glob(f"*/{CARD}") if _SLUG.fullmatch(card.parent.name)]
         folders.sort(key=_changed, reverse=True)
-        return {"subjects": [_told(folder) for folder in folders], "loras": self.loras(owner)}
+        clips = [clip.to_json() for clip in self.clips(owner).all()]
+        return {"subjects": [_told(folder) for folder in folders], "loras": self.loras(owner), "clips": clips}
 
     # --- subjects ------------------------------------------------------------------------------------------------
 
@@ -162,10 +170,13 @@ class Library:
         """The prompt as the model will read it, the subject named in it; "" where there is none.
 
         Raises UserError for a prompt that does not speak of the subject, a subject of another model, and files that are not there.
+        A source clip that is yet to be chosen is none of these.
         """
         files = self.files(owner)
         if isinstance(request, VideoRequest) and request.lora and not files.find(request.lora).is_file():
             raise UserError("There is no such LoRA in your library; choose another one.")
+        if isinstance(request, MotionRequest) and request.source.strip() and not self._is_clip(owner, request.source):
+            raise UserError("The source clip is not among your clips; choose another one, or add it again.")
         if not isinstance(request, PersonaliseRequest):
             return ""
         card = read_subject(files.find(request.subject))
@@ -193,6 +204,10 @@ class Library:
         if not re.fullmatch(r"[\w-]{1,64}", owner):
             raise UserError("This page does not know who you are; allow cookies for this address and reload it.")
         return self.root / owner
+
+    def _is_clip(self, owner: str, source: str) -> bool:
+        """Whether a request's source is one of the owner's clips."""
+        return any(clip.source == source for clip in self.clips(owner).all())
 
     def _subjects(self, owner: str) -> Path:
         return self._folder(owner) / "subjects"

@@ -113,10 +113,10 @@ class Pictures:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def safe_stem(name: str) -> str:
-    """A file name's stem with nothing in it that a file system or a page could trip over."""
+def safe_stem(name: str, otherwise: str = "picture") -> str:
+    """A file name's stem with nothing in it that a file system or a page could trip over; `otherwise` if nothing is left."""
     stem = re.sub(r"[^\w .-]+", "", Path(name.replace("\\", "/")).stem).strip(" .")[:40]
-    return stem if stem and stem.lower() != "source" else "picture"
+    return stem if stem and stem.lower() != "source" else otherwise
 
 
 def shrunk(pixels: np.ndarray) -> np.ndarray:

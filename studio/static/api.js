@@ -21,6 +21,23 @@ export async function call(path, body, headers = {}) {
   }
 }
 
+// The same for a large file: tells `progress` the share 0..1 that is sent, and can be cancelled, which answers {cancelled: true}.
+export function send(path, file, headers, progress) {
+  const request = new XMLHttpRequest();
+  const answer = new Promise((done) => {
+    request.open("POST", address(path));
+    request.responseType = "json";
+    const every = { "X-Likeness": "1", "Content-Type": "application/octet-stream", ...headers };
+    for (const [name, value] of Object.entries(every)) request.setRequestHeader(name, value);
+    request.upload.onprogress = (event) => progress(event.loaded / event.total);
+    request.onload = () => done(request.response ?? { error: `The studio could not take ${file.name}; try again.` });
+    request.onerror = () => done({ error: "The upload broke off; check that the studio is still running, then try again.", offline: true });
+    request.onabort = () => done({ cancelled: true });
+    request.send(file);
+  });
+  return { answer, cancel: () => request.abort() };
+}
+
 export const remember = (key, value) => {
   try { localStorage.setItem(`likeness.${key}`, JSON.stringify(value)); } catch { /* private windows may refuse: the page works without it */ }
 };

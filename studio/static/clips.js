@@ -1,7 +1,7 @@
 // "Your clips": the strip under the screen and, with wall="true", the grid of the Library tab.
 
 import { media } from "./api.js";
-import { fill } from "./form.js";
+import { fillIn, openTab, tabName } from "./form.js";
 import { find, move, remove, retry, select, state, stop, subscribe } from "./jobs.js";
 import { active, duration, escape, fraction, icon, STATES } from "./words.js";
 
@@ -35,12 +35,12 @@ class Clips extends HTMLElement {
     const id = part.closest("[data-job]").dataset.job;
     const job = find(id);
     const verbs = {
-      open: () => { select(id); if (this.wall) openTab("Generate"); },
+      open: () => { select(id); if (this.wall) openTab(tabName(job.method)); },
       stop: () => stop(id),
       retry: () => retry(id),
       delete: () => remove(id),
       up: () => move(id, Math.max(job.position - 1, 0)),
-      reuse: () => { fill(job.method, { ...job.request, seed: job.seed ?? job.request.seed }); if (this.wall) openTab("Generate"); },
+      reuse: () => fillIn(job.method, { ...job.request, seed: job.seed ?? job.request.seed }),
     };
     verbs[part.dataset.do]?.();
   }
@@ -96,10 +96,6 @@ function content(job, wall) {
   const r = job.request;
   const more = wall ? `<p class="lk-words">${escape(r.prompt)}</p><p class="lk-facts"><span>${r.width} × ${r.height}</span><span>${r.frames} frames</span>${job.seed == null ? "" : `<span>seed ${job.seed}</span>`}</p>` : "";
   return `<button type="button" class="lk-card" data-do="open" aria-label="${escape(STATES[job.state])}: ${escape(r.prompt)}" title="${escape(r.prompt)}">${picture}${chip}</button><div class="lk-tools">${tools}</div>${more}`;
-}
-
-export function openTab(name) {
-  for (const tab of document.querySelectorAll('[role="tab"]')) if (tab.textContent.trim() === name) tab.click();
 }
 
 customElements.define("likeness-clips", Clips);

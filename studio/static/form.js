@@ -83,6 +83,21 @@ export function fill(method, settings) {
   document.querySelector(`#fill-${tabOf(method)}`)?.click();
 }
 
+const TABS = { "transfer-motion": "Motion", adapt: "Subject" };
+export const tabName = (method) => TABS[method] ?? "Generate";
+
+export function openTab(name) {
+  const tabs = document.querySelectorAll('.lk-tabs [role="tab"], .lk-tabs .overflow-dropdown button'); // those without room are in a menu
+  [...tabs].find((tab) => tab.textContent.trim() === name)?.click();
+}
+
+// The same, and the form comes into sight; a tab that was never open has no form yet.
+export async function fillIn(method, settings) {
+  openTab(tabName(method));
+  for (let tries = 0; tries < 100 && !document.querySelector(`#fill-${tabOf(method)}`); tries += 1) await new Promise((done) => { setTimeout(done, 50); });
+  fill(method, settings);
+}
+
 export async function send(method, names, values) {
   const own = form(method);
   if (own.sending) return;
@@ -101,7 +116,7 @@ const shownScreen = () => [...document.querySelectorAll("likeness-stage, likenes
 export async function chooseModel(method, name, settings = form(method).names) {
   await loadModels();
   const model = models.find((entry) => entry.name === name);
-  const brought = Object.entries(model?.defaults ?? {}).filter(([setting]) => settings.includes(setting));
+  const brought = Object.entries({ ...model?.defaults, ...model?.wishes?.[method] }).filter(([setting]) => settings.includes(setting));
   if (model) fill(method, { model: name, ...Object.fromEntries(brought) });
 }
 
@@ -112,7 +127,7 @@ export async function restore(file) {
     toast(answer.error, { tone: "bad", seconds: 9 });
     return;
   }
-  fill(answer.method, answer.settings);
+  await fillIn(answer.method, answer.settings);
   toast([`Settings restored from ${file.name}.`, ...answer.notes].join(" "), { seconds: answer.notes.length ? 9 : 6 });
 }
 

@@ -21,8 +21,15 @@ const NAMES = {
   "foreground mask": "White where that attention is high.",
   "cycle mask": "White where a match leads back to where it came from.",
   "injection mask": "White where the look of the reference is injected.",
+  source: "The part of the source that is used.",
+  "motion of the source": "Where points of the source go, each in one colour.",
+  "motion of the result": "Where points of the finished clip go, each in one colour.",
+  "y-t slice of the source": "One column of the source over time, which goes to the right.",
+  "y-t slice of the result": "One column of the finished clip over time, which goes to the right.",
   finished: "The finished clip, at the moments of the other frames.",
 };
+
+const TIMELESS = new Set(["finished", "source", "motion of the source", "motion of the result"]); // belong to no step
 
 const FRAME = `<div class="lk-scrub">
     <label><span>Step</span><span class="lk-track"><i data-part="band"></i><input type="range" min="0" data-part="step"/></span></label>
@@ -161,7 +168,7 @@ class Inspector extends HTMLElement {
     const tile = this.tiles.get(named.name);
     if (!tile) return;
     Object.assign(tile, { image, frames: named.frames });
-    const other = step !== this.step && named.frames > 1 && named.name !== this.index.finished;
+    const other = step !== this.step && named.frames > 1 && !TIMELESS.has(named.name);
     const label = step === null ? "not yet" : !image ? "not kept" : other && !this.live ? `step ${step + 1}` : "";
     tile.item.classList.toggle("lk-other", Boolean(label));
     tile.item.querySelector("em").textContent = label;

@@ -1,9 +1,10 @@
 // What the visitor owns beside clips: subjects, LoRAs and the pictures of the next subject. Components subscribe.
 
-import { call } from "./api.js";
+import { call, send } from "./api.js";
 import { toast } from "./toast.js";
 
-export const library = { subjects: [], loras: [], loaded: false };
+export const library = { subjects: [], loras: [], clips: [], loaded: false };
+export const MOST_CLIPS = 20; // that the studio keeps for a visitor
 const listeners = new Set();
 
 export function followLibrary(listener) {
@@ -57,6 +58,27 @@ export async function importLora(file) {
   const answer = await sendFile("studio/loras", file);
   if (answer.error) toast(answer.error, { tone: "bad", seconds: 9 });
   await refreshLibrary();
+  return answer;
+}
+
+export const clipOf = (source) => library.clips.find((one) => one.source === source) ?? null;
+
+// How far it is goes to `progress`; answers the clip, {error} or {cancelled}.
+export function addClip(file, progress) {
+  const sending = send("studio/clips", file, { "X-Name": encodeURIComponent(file.name) }, progress);
+  return { cancel: sending.cancel, answer: sending.answer.then(async (answer) => { await refreshLibrary(); return answer; }) };
+}
+
+export async function addExample(file) {
+  const answer = await call("studio/clips/example", { file });
+  await refreshLibrary();
+  return answer;
+}
+
+export async function deleteClip(clip, back) {
+  const answer = await change(`studio/clips/${clip.id}/delete`);
+  const undo = async () => { const undone = await change(`studio/clips/${clip.id}/undo_delete`); if (!undone.error) back(); };
+  if (!answer.error) toast(`${clip.name} deleted.`, { action: "Undo", seconds: 10, run: undo });
   return answer;
 }
 

@@ -2,27 +2,31 @@
 
 import { media } from "./api.js";
 import { besides, comparable, compare, start, stopComparing, together, tools } from "./compare.js";
-import { fill } from "./form.js";
+import { fillIn } from "./form.js";
+import { hold, lookOf, looks, missing, moved, scene, setLook, twoVideos, wiping } from "./motion.js";
 import { remove, retry, selected, state, stop, subscribe } from "./jobs.js";
 import { active, duration, escape, fraction, icon } from "./words.js";
 
 const calm = window.matchMedia("(prefers-reduced-motion: reduce)");
 
 // Of several pictures, the one that will become the clip.
-const screened = (job) => (job.previews.includes("denoised") ? "denoised" : job.previews.filter((name) => name !== "reference").at(-1));
+const screened = (job) => ["denoised", "motion of the source", "source"].find((name) => job.previews.includes(name)) ?? job.previews.filter((name) => name !== "reference").at(-1);
 
 class Stage extends HTMLElement {
   connectedCallback() {
     this.shown = null;
     this.setAttribute("role", "region");
     this.setAttribute("aria-label", "Screen");
-    this.innerHTML = '<div class="lk-scene"></div><likeness-inspector></likeness-inspector>';
+    this.innerHTML = '<div class="lk-scene"></div><likeness-motion></likeness-motion><likeness-inspector></likeness-inspector>';
     this.addEventListener("click", (event) => this.act(event.target.closest("[data-do]")?.dataset.do));
     this.leave = subscribe(() => this.show());
+    this.sight = new ResizeObserver(() => this.turn());
+    this.sight.observe(this);
   }
 
   disconnectedCallback() {
     this.leave?.();
+    this.sight?.disconnect();
     this.apart?.();
   }
 
@@ -32,8 +36,10 @@ class Stage extends HTMLElement {
     if (what === "stop") this.halt(job);
     if (what === "retry") retry(job.id);
     if (what === "delete") remove(job.id);
-    if (what === "reuse") fill(job.method, { ...job.request, seed: job.seed ?? job.request.seed });
-    if (what === "seed") fill(job.method, { seed: job.seed });
+    if (what === "reuse") fillIn(job.method, { ...job.request, seed: job.seed ?? job.request.seed });
+    if (what === "seed") fillIn(job.method, { seed: job.seed });
+    if (what.startsWith("look-")) { setLook(what.slice(5)); this.show(); this.querySelector(`[data-do=${what}]`)?.focus(); }
+    if (what === "hold") hold(this);
     if (what === "compare") { compare(job); this.show(); }
     if (what === "alone") { stopComparing(); this.show(); }
   }
@@ -45,13 +51,28 @@ class Stage extends HTMLElement {
     stop(job.id);
   }
 
+  // Two tabs have a screen each; the one that is out of sight rests.
+  turn() {
+    const videos = [...this.querySelectorAll("video")];
+    if (this.offsetParent) {
+      this.show();
+      this.rested?.forEach((video) => video.play().catch(() => {}));
+    }
+    this.rested = this.offsetParent ? null : (this.rested ?? videos.filter((video) => !video.paused));
+    if (!this.offsetParent) videos.forEach((video) => video.pause());
+  }
+
+  rests() { return this.shown !== null && !this.offsetParent && [...document.querySelectorAll("likeness-stage")].some((stage) => stage.offsetParent); }
+
   show() {
+    if (this.rests()) return;
     const job = selected();
     const twin = job && besides(job);
-    const key = job ? `${job.id} ${job.state} ${job.has_clip} ${twin?.id ?? ""}` : state.loaded ? "empty" : "loading";
+    const key = job ? `${job.id} ${job.state} ${job.has_clip} ${twin?.id ?? ""} ${lookOf(job)}` : state.loaded ? "empty" : "loading";
     if (key !== this.shown) this.change(key, job, twin);
     if (job && active(job)) this.advance(job);
     if (job && comparable(job)) this.offer(job);
+    this.querySelector("likeness-motion").look?.(job);
     this.querySelector("likeness-inspector").look?.(job);
   }
 
@@ -62,11 +83,13 @@ class Stage extends HTMLElement {
     this.shown = key;
     this.dataset.state = job?.state ?? key;
     this.offered = "";
-    this.querySelector(".lk-scene").innerHTML = job ? (twin ? pair(job, twin) : (SCENES[job.state] ?? broken)(job)) : state.loaded ? EMPTY : "";
+    this.querySelector(".lk-scene").innerHTML = job ? (twin ? pair(job, twin) : (SCENES[job.state] ?? broken)(job)) : state.loaded ? empty(this.getAttribute("hint") ?? HINT) : "";
     const videos = this.querySelectorAll("video");
-    if (twin) this.apart = together(...videos, 1 / (job.request.fps || 8));
-    if (twin && !calm.matches) start(...videos);
-    if (!twin && !calm.matches) videos[0]?.play?.().catch(() => {});
+    const two = twin || (job && twoVideos(job));
+    if (two) this.apart = together(...videos, 1 / (job.request.fps || 8));
+    if (two && !calm.matches) start(...videos);
+    if (job && twoVideos(job)) { wiping(this); missing(this, job, () => this.show()); }
+    if (!two && !calm.matches) videos[0]?.play?.().catch(() => {});
     if (back && job && comparable(job)) this.offer(job).querySelector("button")?.focus();
   }
 
@@ -137,11 +160,11 @@ const drawing = (job) => `
     ${button("stop", job.stopping ? "Stopping" : job.state === "queued" ? "Cancel" : "Stop", "lk-stop")}
   </div>${caption(job)}`;
 
-const finished = (job) => `
+const finished = (job) => (twoVideos(job) ? `${scene(job)}${actions(job)}${caption(job)}` : `
   <div class="lk-screen"><div class="lk-picture">
     <img class="lk-glow" alt="" src="${media(job.id, "poster.webp")}"/>
     <video src="${media(job.id, "clip.mp4")}" poster="${media(job.id, "poster.webp")}" loop muted controls playsinline aria-label="${escape(job.request.prompt)}"></video>
-  </div></div>${actions(job)}${caption(job)}`;
+  </div></div>${actions(job)}${caption(job)}`);
 
 const half = (job, name) => `<figure><video src="${media(job.id, "clip.mp4")}" poster="${media(job.id, "poster.webp")}" loop muted controls playsinline preload="auto" aria-label="${escape(name)}: ${escape(job.request.prompt)}"></video>
   <figcaption>${escape(name)}</figcaption></figure>`;
@@ -151,7 +174,7 @@ const pair = (job, twin) => `
 
 const actions = (job) => `<div class="lk-actions">
     ${["mp4", "gif", "png"].map((kind) => `<a class="lk-button" download="likeness-${job.seed ?? "clip"}.${kind}" href="${media(job.id, `clip.${kind}`)}?download=1">${icon("download")}<span>${kind.toUpperCase()}</span></a>`).join("")}
-    <span class="lk-offer" data-part="compare"></span>
+    <span class="lk-offer" data-part="compare"></span>${moved(job) ? looks(job) : ""}
     <span class="lk-gap"></span>
     ${button("reuse", "Reuse settings")}${button("delete", "Delete", "lk-quiet")}
   </div>`;
@@ -168,15 +191,18 @@ const broken = (job) => `
 
 const SCENES = { queued: drawing, running: drawing, done: finished };
 
-const EMPTY = `<div class="lk-screen"><div class="lk-message lk-empty">
+const HINT = "Describe a moment, press Generate, and watch it take shape step by step.";
+
+const empty = (hint) => `<div class="lk-screen"><div class="lk-message lk-empty">
   <svg viewBox="0 0 120 84" width="120" height="84" fill="none" stroke="currentColor" stroke-width="1.6" aria-hidden="true">
     <rect x="8" y="16" width="60" height="46" rx="12" opacity=".35"/><rect x="30" y="22" width="60" height="46" rx="12" opacity=".6"/><rect x="52" y="28" width="60" height="46" rx="12"/>
     <path d="m78 44 12 7-12 7z" fill="var(--lk-lamp)" stroke="none"/></svg>
-  <b>Nothing on the screen yet</b><p>Describe a moment, press Generate, and watch it take shape step by step.</p></div></div>`;
+  <b>Nothing on the screen yet</b><p>${escape(hint)}</p></div></div>`;
 
 function caption(job) {
   const r = job.request;
   const facts = [`${r.width} × ${r.height}`, `${r.frames} frames`, `${r.steps} steps`, `guidance ${r.guidance}`];
+  if ("strength" in r) facts.push(`strength ${r.strength}`);
   if (r.injection) facts.push(`injection ${r.injection}`);
   if (job.state === "done" && job.started && job.finished) facts.push(`drawn in ${duration(job.finished - job.started)}`);
   const seed = job.seed ?? (r.seed >= 0 ? r.seed : null);

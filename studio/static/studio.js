@@ -12,6 +12,7 @@ import "./clips.js";
 import "./subjects.js";
 import "./pictures.js";
 import "./training.js";
+import "./source.js";
 
 window.likeness = { changed, chooseModel, send, start, take };
 window.likenessLoaded?.(); // what gradio called before this module was here goes on now

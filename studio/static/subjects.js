@@ -1,7 +1,6 @@
 // Subjects as cards in the library, as a choice in the Generate tab, and the visitor's own LoRAs beside them.
 
-import { openTab } from "./clips.js";
-import { chooseModel, fill, form, watch } from "./form.js";
+import { chooseModel, fill, form, openTab, watch } from "./form.js";
 import { deleteLora, deleteSubject, followLibrary, importLora, importSubject, library, pictureOf, refreshLibrary, renameSubject, subjectOf, trainFurther } from "./library.js";
 import { refresh } from "./jobs.js";
 import { bytes, escape, icon } from "./words.js";
@@ -157,9 +156,10 @@ function about(one, values, estimate) {
 // A LoRA of the visitor's own on top of the model.
 class Loras extends HTMLElement {
   connectedCallback() {
+    this.method = this.getAttribute("method") ?? METHOD;
     this.addEventListener("click", (event) => this.act(event.target.closest("button")));
     this.addEventListener("change", (event) => this.add(event.target));
-    this.leave = [followLibrary(() => this.show()), watch((method) => { if (method === METHOD) this.show(); })];
+    this.leave = [followLibrary(() => this.show()), watch((method) => { if (method === this.method) this.show(); })];
   }
 
   disconnectedCallback() { this.leave?.forEach((leave) => leave()); }
@@ -168,19 +168,19 @@ class Loras extends HTMLElement {
     if (!button) return;
     const chosen = library.loras.find((one) => one.lora === button.dataset.lora);
     if (button.dataset.do === "delete") deleteLora(chosen);
-    else fill(METHOD, { lora: chosen?.lora ?? "" });
+    else fill(this.method, { lora: chosen?.lora ?? "" });
   }
 
   async add(input) {
     if (!input.files?.[0]) return;
     const answer = await importLora(input.files[0]);
-    if (!answer.error) fill(METHOD, { lora: `loras/${answer.file}` });
+    if (!answer.error) fill(this.method, { lora: `loras/${answer.file}` });
     input.value = "";
   }
 
   show() {
-    const { values } = form(METHOD);
-    if (library.loaded && values.lora && !library.loras.some((one) => one.lora === values.lora)) { fill(METHOD, { lora: "" }); return; }
+    const { values } = form(this.method);
+    if (library.loaded && values.lora && !library.loras.some((one) => one.lora === values.lora)) { fill(this.method, { lora: "" }); return; }
     const now = key([library.loras, values.lora]);
     if (now === this.shown) return;
     this.shown = now;

@@ -65,6 +65,25 @@ class Seed extends FormPart {
   }
 }
 
+const TAKEN = [["Object motion", 0.6, "Objects move as they do in the source"], ["Camera motion", 0.3, "The camera moves as in the source, objects are freer"]];
+
+// How much is taken over, as two common choices.
+class Taken extends FormPart {
+  build() {
+    this.setAttribute("role", "group");
+    this.setAttribute("aria-label", "What is taken over");
+    this.innerHTML = TAKEN.map(([name, strength, help]) => `<button type="button" class="lk-chip" data-strength="${strength}" title="${help}">${name}</button>`).join("");
+    this.addEventListener("click", (event) => {
+      const button = event.target.closest("button");
+      if (button) fill(this.method, { strength: Number(button.dataset.strength) });
+    });
+  }
+
+  show({ values }) {
+    for (const button of this.children) button.setAttribute("aria-pressed", Math.abs(values.strength - button.dataset.strength) < 1e-6);
+  }
+}
+
 const SHAPES = [["Square", 1, 1], ["Wide", 3, 2], ["Tall", 2, 3]];
 
 class Shapes extends FormPart {
@@ -131,7 +150,10 @@ const carriesFile = (event) => event.dataTransfer?.types?.includes("Files");
 
 // A clip may be dropped anywhere on the page; without this the browser would leave the page and open the file.
 export function acceptDrops() {
-  const mark = (on) => document.body.classList.toggle("lk-dropping", on);
+  const mark = (on) => {
+    document.body.classList.toggle("lk-dropping", on);
+    document.body.classList.toggle("lk-for-motion", on && Boolean(inSight("likeness-source")));
+  };
   document.addEventListener("dragover", (event) => { if (carriesFile(event)) { event.preventDefault(); mark(true); } });
   document.addEventListener("dragleave", (event) => { if (!event.relatedTarget) mark(false); });
   document.addEventListener("drop", (event) => {
@@ -139,24 +161,29 @@ export function acceptDrops() {
     event.preventDefault();
     event.stopPropagation();
     mark(false);
-    takeIn([...event.dataTransfer.files]);
+    takeIn([...event.dataTransfer.files], event.target);
   }, true);
 }
 
-// What a dropped file is for follows from its kind, and for pictures from the tab that is open.
-function takeIn(files) {
+const inSight = (name) => [...document.querySelectorAll(name)].find((element) => element.offsetParent);
+
+// What a dropped file is for follows from its kind, and for pictures and source clips from the tab that is open.
+function takeIn(files, place) {
   const [first] = files;
-  const pictures = [...document.querySelectorAll("likeness-pictures")].find((element) => element.offsetParent);
+  const pictures = inSight("likeness-pictures");
+  const source = place.closest?.("likeness-restore") ? null : inSight("likeness-source");
   if (!first) return;
   if (/\.zip$/i.test(first.name)) importSubject(first);
   else if (/\.safetensors$/i.test(first.name)) importLora(first);
   else if (pictures) pictures.add(files);
+  else if (source) source.take(files);
   else restore(first);
 }
 
 customElements.define("likeness-estimate", Estimate);
 customElements.define("likeness-model", ModelCard);
 customElements.define("likeness-seed", Seed);
+customElements.define("likeness-taken", Taken);
 customElements.define("likeness-shapes", Shapes);
 customElements.define("likeness-examples", Examples);
 customElements.define("likeness-restore", Restore);

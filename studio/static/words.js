@@ -44,6 +44,8 @@ const paths = {
   edit: '<path d="M5 19h3.6L18.4 9.2l-3.6-3.6L5 15.4zM13 7.4l3.6 3.6"/>',
   more: '<path d="M4 17l5-6 4 3.5L20 7M15.5 7H20v4.5"/>',
   pair: '<rect x="3.5" y="6" width="7.5" height="12" rx="2"/><rect x="13" y="6" width="7.5" height="12" rx="2"/>',
+  record: '<circle cx="12" cy="12" r="8"/><circle cx="12" cy="12" r="4" fill="currentColor" stroke="none"/>',
+  wipe: '<rect x="3.5" y="6" width="17" height="12" rx="2"/><path d="M12 3.5v17"/><path d="M12.5 7h6.5v10h-6.5z" fill="currentColor" stroke="none" opacity=".4"/>',
   left: '<path d="m14 6-6 6 6 6"/>',
   right: '<path d="m10 6 6 6-6 6"/>',
   up: '<path d="M12 19V5.5M6.5 11 12 5.5 17.5 11"/>',

@@ -1,0 +1,57 @@
+"""The Motion tab: a clip that moves as another one does, shows what the prompt says, and is seen beside its source."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import gradio as gr
+
+from pipelines.methods.motion_transfer.request import MotionRequest
+from studio.examples import cards
+from studio.form import Choice, Form
+from studio.markup import element
+
+HINT = "Choose a clip that moves as you like, say what shall move so, and press Generate."
+
+
+def motion_panel(page: gr.Blocks, models: Sequence[Choice]) -> None:
+    """Build the tab's content in the surrounding gradio layout."""
+    form = Form(MotionRequest, models, elsewhere=("source", "start", "end", "crop", "lora"))
+    with gr.Row(elem_classes="lk-panel"):
+        with gr.Column(elem_classes="lk-controls"):
+            _controls(form)
+            button = _action(form)
+        with gr.Column(elem_classes="lk-view"):
+            element("likeness-stage", hint=HINT)
+            element("likeness-clips")
+    form.connect(page, button)
+
+
+def _controls(form: Form) -> None:
+    method = form.kind.method
+    element("likeness-source", cards(), method=method)
+    form.place("prompt", placeholder="A blue star jumps in the snow", info=None)
+    with gr.Column(elem_classes="lk-group"):
+        element("likeness-taken", method=method)
+        form.place("strength")
+    with gr.Column(elem_classes="lk-group"):
+        form.place("model", info=None)
+        element("likeness-model", method=method)
+    with gr.Column(elem_classes=["lk-group", "lk-grid"]):
+        element("likeness-shapes", method=method)
+        form.place("width", "height", info=None)
+        form.place("frames", "steps", "guidance", "seed")
+        element("likeness-seed", method=method)
+    with gr.Accordion("Advanced", open=False, elem_classes="lk-advanced"):
+        element("likeness-loras", method=method)
+        form.place("lora_strength")
+        form.place_rest(advanced=True)
+        form.place_rest(advanced=False)
+        element("likeness-restore")
+
+
+def _action(form: Form) -> gr.Button:
+    """What stays in reach: the estimate and the button."""
+    with gr.Column(elem_classes="lk-action"):
+        element("likeness-estimate", method=form.kind.method)
+        return gr.Button("Generate", variant="primary", elem_classes="lk-generate")
