@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
 
 from pipelines.evaluation import faces, judge, segmenter
 from pipelines.evaluation.rows import Row
@@ -32,6 +36,20 @@ def open_eyes(folder: Path = MODELS) -> Eyes:
     """Load those that `folder` has."""
     loaders = {"judge": judge.Judge.load, "segmenter": segmenter.Segmenter.load, "faces": faces.Faces.load}
     return Eyes(**{field: loader(folder / NAMES[field]) if _there(folder / NAMES[field]) else None for field, loader in loaders.items()})
+
+
+class Encoder(NamedTuple):
+    """What likeness of subjects is measured with: `name` stands beside the figures, `embed` turns frames (T, H, W, 3) uint8 into (T, E)."""
+
+    name: str
+    embed: Callable[[np.ndarray], np.ndarray]
+
+
+@cache
+def encoder() -> Encoder | None:
+    """The judge's embedding of subjects, loaded once; None where there is no judge. At home on the world: elsewhere it is a hint."""
+    name = NAMES["judge"]
+    return Encoder(name, judge.Judge.load(MODELS / name).embed) if _there(MODELS / name) else None
 
 
 def _there(folder: Path) -> bool:

@@ -66,7 +66,7 @@ export function wiping(stage) {
 
 const GAUGES = [
   ["motion_fidelity", "Motion fidelity", -1, "How alike both move: 1 is the same, 0 nothing in common."],
-  ["identity_leak", "Identity leak", 0, "How much of what the source shows came along: 0 is nothing."],
+  ["identity_leak", "Identity leak", 0, "How alike what both show is to the playground's judge: 1 is the same. At home in its own world, elsewhere a hint."],
 ];
 
 function gauge(values, [name, label, low, help]) {

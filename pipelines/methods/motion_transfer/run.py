@@ -65,6 +65,7 @@ def read_source(request: MotionRequest, files: Files) -> np.ndarray:
 
 def draw(backbone: Backbone, request: MotionRequest, source: np.ndarray, notes: tuple[str, ...] = ()) -> Iterator[Event]:
     """The same on a loaded backbone, for a request that fits the model and the frames (T, H, W, 3) uint8 of its source."""
+    from pipelines.evaluation.eyes import encoder
     from pipelines.methods.motion_transfer.seen import compared, motion_of
     from pipelines.methods.motion_transfer.transfer import Drawn, transfer
 
@@ -82,7 +83,8 @@ def draw(backbone: Backbone, request: MotionRequest, source: np.ndarray, notes: 
     yield Progress("decoding")
     frames = backbone.decode_video(drawn.latents)
     seconds = time.perf_counter() - started
+    yield Progress("comparing both motions")
     ours = motion_of(frames)
     yield from ours.previews("result")
-    values = {"seconds": seconds, "peak_bytes": peak(backbone), "looks": drawn.looks} | compared(ours, theirs)
+    values = {"seconds": seconds, "peak_bytes": peak(backbone), "looks": drawn.looks} | compared(ours, theirs, encoder())
     yield Result(request, frames, request.fps, (*notes, *cut(request, backbone)), values)

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from pipelines.evaluation import metrics
+from pipelines.evaluation.eyes import Encoder
 from pipelines.evaluation.tracks import REST, TRACKER_ID, track_points, yt_slice
 from pipelines.events import Preview
 
@@ -48,13 +49,15 @@ def motion_of(frames: np.ndarray) -> Motion:
     return Motion(frames, track_points(frames) if len(frames) > 1 else np.empty((0, len(frames), 2)))
 
 
-def compared(result: Motion, source: Motion) -> dict[str, float | str | None]:
-    """Figures of a result beside its source; None where there is nothing to measure."""
+def compared(result: Motion, source: Motion, encoder: Encoder | None) -> dict[str, float | str | None]:
+    """Figures of a result beside its source; None where there is nothing to measure, or nothing to measure it with."""
     fidelity = metrics.motion_fidelity(result.tracks, source.tracks, REST)
     moves = len(result.frames) > 1
     return {
         "motion_fidelity": round(fidelity, 4) if np.isfinite(fidelity) else None,
         "tracker": TRACKER_ID,
+        "identity_leak": encoder and round(metrics.identity_leak(encoder.embed(result.frames), encoder.embed(source.frames)), 4),
+        "encoder": encoder and encoder.name,
         "flicker": round(metrics.flicker(result.frames), 4) if moves else None,
         "dynamic": metrics.is_dynamic(result.frames) if moves else None,
     }

@@ -59,6 +59,7 @@ def test_source_and_result_are_on_view_with_their_motion(folder, store, files) -
     assert any(isinstance(event, Progress) and event.phase == "reading the source" for event in events)
     result = events[-1]
     assert result.frames.shape == (9, 32, 48, 3) and result.values["looks"] == 1
+    assert -1 <= result.values["identity_leak"] <= 1 and result.values["encoder"] == "playground-judge"
     assert result.values["motion_fidelity"] is None or -1 <= result.values["motion_fidelity"] <= 1
 
 
