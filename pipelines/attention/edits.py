@@ -1,7 +1,7 @@
 """Recording and replacing queries, keys, values and outputs of attention layers, inside a `with`.
 
 Everything is a forward hook on the sub-module that makes the tensor, so it works with every attention backend. The hooks are
-shared functions that work on per-module buffers (`record.copy_(out)`, `torch.lerp(out, bank, gate)`): with compiled blocks all
+shared functions that work on buffers at each module (`record.copy_(out)`, `torch.lerp(out, bank, gate)`): with compiled blocks all
 layers stay one graph and switching an edit on and off writes numbers into a buffer instead of recompiling. Both operations
 make a copy, which matters: CogVideoX rotates in place what `norm_q` and `norm_k` return.
 
@@ -203,7 +203,7 @@ def _frames_inside(block: AttentionBlock, layout: TokenLayout) -> int:
 
 def free_name(modules: Collection[nn.Module], stem: str) -> str:
     """A buffer name that none of the modules uses yet: edits may be nested."""
-    taken = {name for module in modules for name in module._buffers}
+    taken = {name for module in modules for name in vars(module)}
     slot = 0
     while any(name.startswith(f"{stem}{slot}") for name in taken):
         slot += 1
@@ -212,9 +212,12 @@ def free_name(modules: Collection[nn.Module], stem: str) -> str:
 
 @contextmanager
 def hooked(module: nn.Module, buffers: dict[str, Tensor], hook: Callable[..., Any]) -> Iterator[None]:
-    """Within, `module` has these buffers and calls `hook`; afterwards no trace of either is left."""
+    """Within, `module` has these buffers and calls `hook`; afterwards no trace of either is left.
+
+    They are plain attributes: what torch knows as a buffer is cast to bytes or moved away together with the weights.
+    """
     for name, buffer in buffers.items():
-        module.register_buffer(name, buffer, persistent=False)
+        setattr(module, name, buffer)
     handle = module.register_forward_hook(hook)
     try:
         yield

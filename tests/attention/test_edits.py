@@ -49,6 +49,24 @@ def test_queries_and_keys_are_recorded_before_rotation(forward, what):
 
 
 @pytest.mark.parametrize("what", KINDS)
+def test_weights_stored_in_bytes_and_moved_away_leave_edits_alone(forward, what):
+    """With layer-wise casting and group offloading, as on a card that is short of room."""
+    before, transformer = forward(), forward.backbone.transformer
+    transformer.enable_layerwise_casting(storage_dtype=torch.float8_e4m3fn, compute_dtype=torch.float32)
+    transformer.enable_group_offload(onload_device=torch.device("cpu"), offload_type="leaf_level")
+    with recording(forward.blocks, what, forward.layout, rows=2) as record:
+        stored = forward()
+        assert all(record.latest(layer).dtype == torch.float32 for layer in record.layers)
+        with replacing(forward.blocks, what, forward.layout, bank_rows=2) as edit:
+            for layer in edit.layers:
+                edit.write(layer, record.latest(layer))
+            assert torch.equal(forward(), stored)
+            for layer in edit.layers:
+                edit.write(layer, record.latest(layer) * 0)
+            assert not torch.allclose(forward(), stored) and not torch.allclose(stored, before)
+
+
+@pytest.mark.parametrize("what", KINDS)
 def test_injecting_a_clips_own_tensors_changes_nothing(forward, what):
     before = forward()
     with recording(forward.blocks, what, forward.layout, rows=2) as record:

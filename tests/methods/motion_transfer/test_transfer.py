@@ -146,7 +146,7 @@ def test_only_the_conditional_half_is_changed(backbone, clean: Tensor) -> None:
 def test_afterwards_no_hook_and_no_buffer_is_left(backbone, clean: Tensor, ending: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def state() -> dict:
         parts = backbone.transformer.named_modules()
-        return {name: (list(part._forward_hooks), list(part._buffers)) for name, part in parts}
+        return {name: (list(part._forward_hooks), list(part._buffers), list(vars(part))) for name, part in parts}
 
     before = state()
     events = transfer(backbone, ask(match_values=True, recorded="every level", clean_up=True), clean)
