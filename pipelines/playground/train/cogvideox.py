@@ -54,6 +54,9 @@ SCHEDULER = {
 }
 """That of CogVideoX-5B."""
 
+STILLS_EVERY = 2
+"""One step in so many is about single frames while clips are learnt: with one in five, shapes are forgotten."""
+
 PEAK = 7e-4
 """Highest learning rate of what AdamW trains."""
 
@@ -176,7 +179,7 @@ def train_cogvideox(
 
     def update(step: int, progress: float) -> float:
         optimiser.set_rate(warm_then_cosine(progress, step, peak=PEAK, warm_steps=100))
-        drawn = world.batch(seed, step, batch, is_single(step, progress, stills_until)).to(device)
+        drawn = world.batch(seed, step, batch, is_single(step, progress, stills_until, STILLS_EVERY)).to(device)
         ids, mask = tokens_of(tokenizer, drawn.words, device)
         noise, timesteps = torch.randn(drawn.latents.shape).to(device), draw_timesteps(len(drawn.latents)).to(device)
         rotary = rotary_of(pipeline, drawn.latents)

@@ -171,9 +171,9 @@ def cover(masks: np.ndarray, cells: Sequence[int]) -> np.ndarray:
     return torch.stack([small[0], *later])[None].half().numpy()
 
 
-def is_single(step: int, progress: float, until: float) -> bool:
-    """Whether a step is about single frames: all are while `progress` is below `until`, then every fifth."""
-    return progress < until or step % 5 == 4
+def is_single(step: int, progress: float, until: float, every: int = 5) -> bool:
+    """Whether a step is about single frames: all are while `progress` is below `until`, then one in `every`."""
+    return progress < until or step % every == every - 1
 
 
 def near_subjects(error: torch.Tensor, covers: torch.Tensor) -> torch.Tensor:
