@@ -45,4 +45,7 @@ def make_pass(backbone, seed: int = 0, guided: bool = True) -> Pass:
 def hooks_and_buffers(backbone) -> list[tuple[str, int, tuple[str, ...], tuple[str, ...]]]:
     """Every module's forward hooks, buffers and other attributes."""
     modules = backbone.transformer.named_modules()
-    return [(name, len(module._forward_hooks) + len(module._forward_pre_hooks), tuple(module._buffers), tuple(vars(module))) for name, module in modules]
+    return [
+        (name, len(module._forward_hooks) + len(module._forward_pre_hooks), tuple(module._buffers), tuple(vars(module)))
+        for name, module in modules
+    ]

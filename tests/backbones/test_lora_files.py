@@ -30,6 +30,12 @@ MIXED = LoraConfig(r=3, lora_alpha=3, rank_pattern={"to_k": 5, r"0\.attn1\.to_q"
 MIXED.target_modules = {"to_q", "to_k", "to_v"}
 
 
+@pytest.fixture(params=["wan", "cogvideox", "ltx"])
+def backbone(request: pytest.FixtureRequest):
+    """Each family that has adapters in turn."""
+    return request.getfixturevalue(request.param)
+
+
 def drawn(backbone, file: Path) -> torch.Tensor:
     with lora(backbone, *read_lora(file, type(backbone.pipeline)), name="own"):
         return predict(backbone)

@@ -71,8 +71,10 @@ def said(scene: Scene, *, moving: bool) -> dict[str, str]:
 
 
 def indices(each: Sequence[dict[str, str]], names: dict[str, list[str]]) -> dict[str, Tensor]:
-    """Attribute -> (B,) index in `names` of what each caption says; -1 where it says nothing of it."""
-    return {name: torch.tensor([values.index(one[name]) if name in one else -1 for one in each]) for name, values in names.items()}
+    """Attribute -> (B,) index in `names` of what each caption says; -1 where it says nothing of it, or what `names` does not have."""
+    return {
+        name: torch.tensor([values.index(one[name]) if one.get(name) in values else -1 for one in each]) for name, values in names.items()
+    }
 
 
 def train_reader(
