@@ -14,10 +14,10 @@ _QUERIES: Wish = {"first_layer": 0.0, "last_layer": 1.0, "recorded": "every leve
 WISHES: dict[str, dict[str, Wish]] = {
     "transfer-motion": {
         "wan": {"strength": 0.6, "first_layer": 0.5, "last_layer": 0.75, "recorded": "one level", "level": 100.0},
-        "cogvideox": {"strength": 0.6, "first_layer": 0.0, "last_layer": 1.0, "recorded": "one level", "level": 300.0},
+        "cogvideox": {"strength": 0.6, "first_layer": 0.25, "last_layer": 0.75, "recorded": "one level", "level": 300.0},
         "ltx": _QUERIES | {"strength": 0.4, "same_noise": True, "match_values": True},
         "animatediff": _QUERIES | {"strength": 0.4, "clean_up": True},
-        "playground-wan": {"strength": 0.6, "first_layer": 0.0, "last_layer": 1.0, "recorded": "one level", "level": 300.0},
+        "playground-wan": {"strength": 0.6, "first_layer": 0.25, "last_layer": 0.75, "recorded": "one level", "level": 300.0},
     }
 }
 """Method -> model, or its family -> settings (Motion by Queries, appendix A.1 and A.1.1; CogVideoX is not among its models)."""

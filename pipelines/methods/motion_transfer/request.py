@@ -34,8 +34,8 @@ class MotionRequest(VideoRequest):
         0.0, label="Query dropout", advanced=True, ge=0, le=1, step=0.05, slider=(0, 1),
         help="Share of the tokens that are left free: less of the source's looks, less of its motion (B.13).",
     )  # fmt: skip
-    first_layer: float = setting(0.0, label="First layer", advanced=True, help="Of those that take the source's queries.", ge=0, le=1)
-    last_layer: float = setting(1.0, label="Last layer", advanced=True, help="Of those that take the source's queries.", ge=0, le=1)
+    first_layer: float = setting(0.25, label="First layer", advanced=True, help="Of those that take the source's queries.", ge=0, le=1)
+    last_layer: float = setting(0.75, label="Last layer", advanced=True, help="Of those that take the source's queries.", ge=0, le=1)
     recorded: Recorded = setting(
         "one level", label="Recorded at", choices=["one level", "every level"], advanced=True,
         help="One look at the source with little noise (Wan), or one at the noise of each step (the UNet models).",

@@ -69,11 +69,11 @@ def draw(backbone: Backbone, request: MotionRequest, source: np.ndarray, notes: 
     from pipelines.methods.motion_transfer.seen import compared, motion_of
     from pipelines.methods.motion_transfer.transfer import Drawn, transfer
 
-    started = time.perf_counter()
-    forget_peak(backbone)
     theirs = motion_of(source)
     yield from theirs.previews("source")
     yield Progress("reading the source")
+    started = time.perf_counter()
+    forget_peak(backbone)
     with closing(transfer(backbone, request, backbone.encode_video(source))) as events:
         for event in events:
             if isinstance(event, Drawn):

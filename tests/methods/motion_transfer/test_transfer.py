@@ -185,7 +185,7 @@ def test_values_get_the_moments_of_the_source_where_video_is(backbone, clean: Te
 def test_every_setting_counts(backbone, clean: Tensor) -> None:
     settings = (
         {"recorded": "every level"}, {"level": 900}, {"dropout": 0.5}, {"same_noise": True}, {"match_values": True}, {"clean_up": True},
-        {"first_layer": 1}, {"strength": 0.25}, {"source_prompt": "a red ball"},
+        {"last_layer": 0.25, "first_layer": 0}, {"strength": 0.25}, {"source_prompt": "a red ball"},
     )  # fmt: skip
     drawn = draw(backbone, clean)
     assert torch.equal(draw(backbone, clean), drawn)
