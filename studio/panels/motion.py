@@ -10,6 +10,7 @@ from pipelines.methods.motion_transfer.request import MotionRequest
 from studio.examples import cards
 from studio.form import Choice, Form
 from studio.markup import element
+from studio.panels.parts import action, advanced, model_and_shape
 
 HINT = "Choose a clip that moves as you like, say what shall move so, and press Generate."
 
@@ -20,7 +21,7 @@ def motion_panel(page: gr.Blocks, models: Sequence[Choice]) -> None:
     with gr.Row(elem_classes="lk-panel"):
         with gr.Column(elem_classes="lk-controls"):
             _controls(form)
-            button = _action(form)
+            button = action(form)
         with gr.Column(elem_classes="lk-view"):
             element("likeness-stage", hint=HINT)
             element("likeness-clips")
@@ -34,24 +35,5 @@ def _controls(form: Form) -> None:
     with gr.Column(elem_classes="lk-group"):
         element("likeness-taken", method=method)
         form.place("strength")
-    with gr.Column(elem_classes="lk-group"):
-        form.place("model", info=None)
-        element("likeness-model", method=method)
-    with gr.Column(elem_classes=["lk-group", "lk-grid"]):
-        element("likeness-shapes", method=method)
-        form.place("width", "height", info=None)
-        form.place("frames", "steps", "guidance", "seed")
-        element("likeness-seed", method=method)
-    with gr.Accordion("Advanced", open=False, elem_classes="lk-advanced"):
-        element("likeness-loras", method=method)
-        form.place("lora_strength")
-        form.place_rest(advanced=True)
-        form.place_rest(advanced=False)
-        element("likeness-restore")
-
-
-def _action(form: Form) -> gr.Button:
-    """What stays in reach: the estimate and the button."""
-    with gr.Column(elem_classes="lk-action"):
-        element("likeness-estimate", method=form.kind.method)
-        return gr.Button("Generate", variant="primary", elem_classes="lk-generate")
+    model_and_shape(form)
+    advanced(form)

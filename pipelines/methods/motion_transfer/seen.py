@@ -17,6 +17,9 @@ from pipelines.events import Preview
 SIDE = 256
 """Pixels that the shorter side of a picture with tracks has at least: lines need room."""
 
+DRAWN = 12
+"""Tracks along the shorter side that are drawn: all that are measured would hide the picture."""
+
 TRAIL = 8
 """Frames that a track is drawn behind its point."""
 
@@ -70,11 +73,17 @@ def draw_tracks(frames: np.ndarray, tracks: np.ndarray) -> np.ndarray:
     """
     scale = max(1, -(-SIDE // min(frames.shape[1:3])))
     large = frames.repeat(scale, 1).repeat(scale, 2)
+    tracks = tracks[_spread(tracks[:, 0], min(frames.shape[1:3]) / DRAWN)] if len(tracks) else tracks
     places, colours = (tracks + 0.5) * scale, _colours(tracks, frames.shape[1:3])
     for time, picture in enumerate(large):
         for track, colour in zip(places, colours, strict=True):
             _draw(picture, track[max(0, time - TRAIL) : time + 1], colour)
     return large
+
+
+def _spread(points: np.ndarray, cell: float) -> np.ndarray:
+    """Indices of one of the points (N, 2) in each square of `cell` pixels that has any."""
+    return np.unique(np.floor(points / cell), axis=0, return_index=True)[1]
 
 
 def _draw(picture: np.ndarray, trail: np.ndarray, colour: tuple[int, int, int]) -> None:
