@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
 import torch
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 
 @torch.no_grad()
-def invert(backbone: Backbone, clean: Tensor, schedule: Schedule, text: Tensor) -> Iterator[tuple[int, Tensor]]:
+def invert(
+    backbone: Backbone, clean: Tensor, schedule: Schedule, text: Tensor, steps: Collection[int] | None = None
+) -> Iterator[tuple[int, Tensor]]:
     """The whole trajectory of `clean` along `schedule`, lowest level first: (index of the step, latents of its level).
 
     When a pair is yielded, the forward pass at (latents, timestep of that step) has just been made: what an attention recording
@@ -28,10 +30,11 @@ def invert(backbone: Backbone, clean: Tensor, schedule: Schedule, text: Tensor) 
         clean: (1, C, T', H', W') normalised latents.
         schedule: a fresh one; its state is not touched.
         text: (1, L, D) states of the prompt.
+        steps: indices of the steps whose levels are passed through, None for all; fewer make longer Euler steps.
     """
     latents, level = clean.double(), schedule.level(0).without_noise
     prediction = backbone.denoise(clean, torch.zeros_like(schedule.timesteps[0]), text).double()
-    for index in reversed(range(len(schedule))):
+    for index in sorted(range(len(schedule)) if steps is None else steps, reverse=True):
         estimate, noise = level.split(prediction, latents)
         level = schedule.level(index)
         latents = level.mix(estimate, noise)

@@ -16,7 +16,7 @@ from pipelines.attention.maps import find_tokens
 from pipelines.attention.windows import Window, layer_window, step_window
 from pipelines.events import Event, Preview, Progress
 from pipelines.methods.appearance_warping.injection import How, Seen, Trust, injecting
-from pipelines.methods.appearance_warping.reference import Descriptor, Reference, Wanted, record_reference, reference_clip
+from pipelines.methods.appearance_warping.reference import STRIDE, Descriptor, Reference, Wanted, record_reference, reference_clip
 from pipelines.methods.appearance_warping.remembered import recall, remember
 from pipelines.methods.subject_adaptation.pictures import fit
 from pipelines.methods.subject_adaptation.subject import Subject
@@ -42,6 +42,7 @@ class Fine:
         values: layers whose values are warped.
         steps: denoising steps at which they are.
         whole_reference: a reference frame for every frame of the clip (the paper), or a single one, which costs less.
+        stride: of the inversion below those steps, see `Wanted`.
     """
 
     inject: bool = True
@@ -52,6 +53,7 @@ class Fine:
     values: Window = field(default_factory=lambda: layer_window(20, 29, of=42))
     steps: Window = field(default_factory=lambda: step_window(3, 19, of=50))
     whole_reference: bool = True
+    stride: int = STRIDE
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ def inverted(
             reference = event
         else:
             pace = (time.perf_counter() - began) / event.step
-            yield replace(event, seconds_left=pace * (event.total - event.step + DENOISING * event.total))
+            yield replace(event, seconds_left=pace * (event.total - event.step + DENOISING * clip.steps))
     return reference
 
 
@@ -132,7 +134,7 @@ def what_is_wanted(backbone: Backbone, fine: Fine, timesteps: list[float]) -> Wa
     depth = len(backbone.blocks())
     steps = fine.steps.steps(timesteps) if fine.inject else []
     return Wanted(
-        fine.descriptor, fine.matching.layers(depth)[0], tuple(fine.values.layers(depth)), frozenset(steps), keys=fine.how != "warp"
+        fine.descriptor, fine.matching.layers(depth)[0], tuple(fine.values.layers(depth)), frozenset(steps), fine.how != "warp", fine.stride
     )
 
 

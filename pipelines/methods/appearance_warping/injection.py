@@ -122,6 +122,8 @@ class Injection:
         self._backbone, self._reference, self._wanted, self._trust = backbone, reference, wanted, trust
         self._described, self._maps, self._means = described, maps, means
         self._features: Features | None = None
+        self._last = max(wanted.steps, default=-1)
+        self._step = 0
 
     def needs_look(self, step: int) -> bool:
         """Whether a forward pass without injection has to come before `step`: it is the first one and there is nothing to match yet."""
@@ -132,6 +134,7 @@ class Injection:
 
         Descriptors are those of the step before, of both branches; at the first step of all, its own.
         """
+        self._step = step
         if step not in self._wanted.steps or self._features is None:
             self._means.rest()
             return None
@@ -140,7 +143,9 @@ class Injection:
         return seen
 
     def after(self, latents: Tensor) -> None:
-        """Take what the forward pass over `latents` (1, C, T', H', W') said."""
+        """Take what the forward pass over `latents` (1, C, T', H', W') said, while a step to come may need it."""
+        if self._step >= self._last:
+            return
         self._features = self._described.latest(latents)
         self._maps.add(latents)
 

@@ -11,7 +11,10 @@ from pipelines.methods.generate.plan import Estimate, Plan
 from pipelines.models.registry import ModelEntry
 
 INVERSION = {"match": 0.6, "1": 0.15}
-"""Cost of inverting the reference, in clips: one row per step instead of the two of guidance."""
+"""Cost of inverting the reference at every level, in clips: one row per step instead of the two of guidance."""
+
+QUICK = 0.6
+"""Share of it where levels are passed over."""
 
 
 def check(request: PersonaliseRequest) -> None:
@@ -36,4 +39,5 @@ def estimate(request: PersonaliseRequest, entry: ModelEntry, on_disk: bool) -> E
     """That of plain generation, and the inversion of the reference."""
     plain = generation.estimate(request, entry, on_disk)
     share = 0.0 if request.injection == "off" else INVERSION[request.reference_frames]
+    share *= QUICK if request.inversion == "quick" else 1
     return replace(plain, seconds=round(plain.seconds * (1 + share), 1))

@@ -29,6 +29,10 @@ Descriptor = Literal["plain", "rotated", "output"]
 """What is matched: queries and keys before RoPE (the paper's choice), after it, or what the attention layer gives out, as unit vectors."""
 
 
+STRIDE = 4
+"""Below the window of steps the trajectory passes through one level in so many: close to the picture it hardly bends."""
+
+
 @dataclass(frozen=True)
 class Wanted:
     """What of a branch is needed.
@@ -39,6 +43,7 @@ class Wanted:
         value_layers: whose values are warped.
         steps: at which steps; descriptors are needed at these and at each step before.
         keys: whether the keys of those layers are needed too.
+        stride: below these steps one level in so many is passed through; 1 passes through all.
     """
 
     descriptor: Descriptor
@@ -46,11 +51,17 @@ class Wanted:
     value_layers: Sequence[int]
     steps: Collection[int]
     keys: bool = False
+    stride: int = STRIDE
 
     @property
     def descriptor_steps(self) -> frozenset[int]:
         """Each step's own and the one before it."""
         return frozenset(self.steps) | {max(step - 1, 0) for step in self.steps}
+
+    def passed(self, steps: int) -> list[int]:
+        """Steps of a schedule of `steps` whose levels the inversion passes through: none above what is needed, few below it."""
+        needed = self.descriptor_steps
+        return [*range(min(needed), max(needed) + 1), *range(max(needed) + self.stride, steps, self.stride)] if needed else []
 
 
 @dataclass(frozen=True)
@@ -112,7 +123,7 @@ def reference_clip(picture: np.ndarray, frames: int) -> np.ndarray:
 def record_reference(
     backbone: Backbone, clean: Tensor, steps: int, text: Tensor, wanted: Wanted, tokens: Sequence[int] = ()
 ) -> Iterator[Progress | Reference]:
-    """Invert `clean` (1, C, T', H', W') over `steps` levels: Progress, and last the Reference.
+    """Invert `clean` (1, C, T', H', W') along a schedule of `steps`, as far as `wanted` asks: Progress, and last the Reference.
 
     Args:
         text: (1, L, D) of the prompt that describes the reference.
@@ -120,6 +131,7 @@ def record_reference(
     """
     layout, schedule, blocks = backbone.tokens(clean), backbone.schedule(steps, clean), backbone.blocks()
     features: dict[int, Features] = {}
+    passed = wanted.passed(steps)
     with ExitStack() as stack:
         described = stack.enter_context(describing(backbone, layout, wanted))
         kept = {"values": stack.enter_context(recording(blocks, "value", layout, layers=wanted.value_layers, steps=wanted.steps))}
@@ -127,14 +139,14 @@ def record_reference(
         if wanted.keys:
             kept["keys"] = stack.enter_context(recording(blocks, "key", layout, layers=wanted.value_layers, steps=wanted.steps))
             maps = stack.enter_context(text_maps(backbone, clean, tokens, layers=wanted.value_layers))
-        for index, _ in invert(backbone, clean, schedule, text):
+        for done, (index, _) in enumerate(invert(backbone, clean, schedule, text, passed), start=1):
             for part in kept.values():
                 part.keep(index)
             if maps:
                 maps.add(clean)
             if index in wanted.descriptor_steps:
                 features[index] = described.latest(clean)
-            yield Progress("inverting the reference", steps - index, steps)
+            yield Progress("inverting the reference", done, len(passed))
         values = {where: value[0, layout.text :] for where, value in kept["values"].kept.items()}
         keys = {where: backbone.rotate(key, clean)[0, layout.text :] for where, key in kept["keys"].kept.items()} if wanted.keys else {}
         yield Reference(features, values, keys, scale(maps.mean())[0] if maps else None)

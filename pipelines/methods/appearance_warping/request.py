@@ -28,6 +28,10 @@ class PersonaliseRequest(VideoRequest):
         advanced=True,
         help="As many as the clip's (the paper), or one, which is faster.",
     )
+    inversion: Literal["quick", "every level"] = setting(
+        "quick", label="Inversion", choices=["quick", "every level"], advanced=True,
+        help="Below the injected steps, where the picture hardly changes, one level in four will do; every level is exact.",
+    )  # fmt: skip
     descriptor: Literal["plain", "rotated", "output"] = setting(
         "plain", label="Matched by", choices=["plain", "rotated", "output"], advanced=True,
         help="Queries and keys before RoPE (the paper), after it, or what the layer puts out.",

@@ -118,4 +118,5 @@ def fine_of(request: PersonaliseRequest) -> Fine:
         values=Window("layers", request.first_layer, request.last_layer),
         steps=Window("steps", request.first_step, request.last_step),
         whole_reference=request.reference_frames == "match",
+        **({"stride": 1} if request.inversion == "every level" else {}),
     )

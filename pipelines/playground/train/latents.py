@@ -31,8 +31,11 @@ AT_ITS_PLACE = ("still", "spin", "turn", "nod", "talk", "look around")
 OPPOSED = ("left", "right", "rise", "fall")
 """Ways that a single word of the caption tells apart from their opposite."""
 
-OFTEN = 5.0
+OFTEN = 3.0
 """How much more often clips that go one of those ways are drawn: the word counts only while next to nothing can be seen yet."""
+
+FACES = 2.0
+"""How much more often clips of people who go no such way are drawn, lest faces be seldom seen from near."""
 
 Encode = Callable[[torch.Tensor], torch.Tensor]
 """Clips (B, 3, T, H, W) in [-1, 1] -> normalised latents (B, C, T', H', W')."""
@@ -58,7 +61,8 @@ class LatentSet:
         self.looks = [looks(scene.subjects[0]) if len(scene.subjects) == 1 else {} for scene in scenes]
         self.ways = [way(scene) for scene in scenes]
         self.alone = np.flatnonzero(self.ways)
-        self.often = np.where(np.isin(self.ways, OPPOSED), OFTEN, 1.0)
+        people = ["expression" in look for look in self.looks]
+        self.often = np.where(np.isin(self.ways, OPPOSED), OFTEN, np.where(people, FACES, 1.0))
         self.often /= self.often.sum()
         self.said = {moving: [said(scene, moving=moving) for scene in scenes] for moving in (True, False)}
         self.captions = {moving: [caption(scene, moving=moving) for scene in scenes] for moving in (True, False)}

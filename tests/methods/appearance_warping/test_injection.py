@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pipelines.attention.edits import recording
-from pipelines.attention.maps import find_tokens
+from pipelines.attention.maps import TextMaps, find_tokens
 from pipelines.backbones.inversion import invert
 from pipelines.methods.appearance_warping.injection import Trust, injecting
 from pipelines.methods.appearance_warping.reference import Reference, Wanted, describing, record_reference, reference_clip
@@ -60,7 +60,7 @@ def another(backbone, frames: int = 9, wanted: Wanted = WANTED) -> Reference:
     picture = (torch.rand(32, 48, 3, generator=torch.Generator().manual_seed(5)) * 255).byte().numpy()
     clean = backbone.encode_video(reference_clip(picture, frames))
     *progress, reference = record_reference(backbone, clean, STEPS, backbone.encode_text([PROMPT]), wanted)
-    assert [event.step for event in progress] == [1, 2, 3, 4]
+    assert [event.step for event in progress] == [1, 2, 3] and progress[-1].total == 3
     return reference
 
 
@@ -123,14 +123,14 @@ def test_recorded_during_the_inversion_is_what_a_second_branch_would_say(backbon
     clean, text = backbone.encode_video(reference_clip(picture, 9)), backbone.encode_text([PROMPT])
     *_, recorded = record_reference(backbone, clean, STEPS, text, WANTED)
     schedule, layout = backbone.schedule(STEPS, clean), backbone.tokens(clean)
-    trajectory = dict(invert(backbone, clean, schedule, text))
+    trajectory = dict(invert(backbone, clean, schedule, text, WANTED.passed(STEPS)))
     with (
         torch.no_grad(),
         describing(backbone, layout, WANTED) as described,
         recording(backbone.blocks(), "value", layout, layers=WANTED.value_layers, steps=WANTED.steps) as values,
     ):
-        for index, timestep in enumerate(schedule.timesteps):
-            backbone.denoise(trajectory[index], timestep, text)
+        for index in sorted(trajectory):
+            backbone.denoise(trajectory[index], schedule.timesteps[index], text)
             values.keep(index)
             if index in recorded.features:
                 branch = described.latest(clean)
@@ -138,3 +138,18 @@ def test_recorded_during_the_inversion_is_what_a_second_branch_would_say(backbon
                 assert torch.allclose(branch.key, recorded.features[index].key, atol=1e-5)
     assert recorded.values.keys() == values.kept.keys()
     assert all(torch.allclose(recorded.values[where], kept[0, layout.text :], atol=1e-5) for where, kept in values.kept.items())
+
+
+@pytest.mark.parametrize(("stride", "steps"), [(1, [*range(1, 24)]), (4, [*range(1, 10), 13, 17, 21])])
+def test_the_inversion_passes_through_what_is_needed_and_few_levels_below(stride, steps) -> None:
+    wanted = Wanted("plain", 1, (1, 2), range(2, 10), stride=stride)
+    assert wanted.passed(24) == steps
+    assert Wanted("plain", 1, (1, 2), ()).passed(24) == []
+
+
+def test_nothing_is_looked_at_once_nothing_more_is_injected(backbone, monkeypatch) -> None:
+    reference, looks, add = another(backbone), [], TextMaps.add
+    monkeypatch.setattr(TextMaps, "add", lambda maps, latents: looks.append(latents) or add(maps, latents))
+    _, seen = generate(backbone, reference)
+    assert sum(step is not None for step in seen) == 2
+    assert len(looks) == max(WANTED.steps)

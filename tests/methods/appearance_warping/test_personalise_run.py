@@ -60,12 +60,12 @@ def inversions(request: PersonaliseRequest, store, files: Files) -> tuple[int, n
 def test_a_reference_is_inverted_once_for_the_same_weights(store, files, tmp_path, folder) -> None:
     first, drawn = inversions(ask(folder, injection="warp-unmasked"), store, files)
     again, same = inversions(ask(folder, injection="warp-unmasked"), store, files)
-    assert first == 4 and again == 0 and np.array_equal(drawn, same)
+    assert first > 0 and again == 0 and np.array_equal(drawn, same)
     assert inversions(ask(folder, injection="warp-unmasked", prompt="a ball spins"), store, files)[0] == 0
-    for other in ({"steps": 3}, {"matching_layer": 0.9}, {"injection": "concat"}, {"reference_frames": "1"}):
+    for other in ({"steps": 3}, {"matching_layer": 0.9}, {"injection": "concat"}, {"reference_frames": "1"}, {"inversion": "every level"}):
         assert inversions(ask(folder, **{"injection": "warp-unmasked"} | other), store, files)[0] > 0
     (tmp_path / "rex" / ADAPTER).write_bytes((tmp_path / "rex" / ADAPTER).read_bytes())  # as a further training would
-    assert inversions(ask(folder, injection="warp-unmasked"), store, files)[0] == 4
+    assert inversions(ask(folder, injection="warp-unmasked"), store, files)[0] == first
 
 
 def test_what_is_injected_changes_the_clip_and_is_on_view(folder, store, files) -> None:
@@ -162,7 +162,8 @@ def test_injection_is_in_the_estimate_and_requests_travel(folder) -> None:
 def test_the_inversion_says_how_far_it_is(folder, store, files) -> None:
     events = [event for event in run(ask(folder), store, files) if isinstance(event, Progress) and event.step]
     phases = [(event.phase, event.step) for event in events]
-    assert ("inverting the reference", 4) in phases and ("denoising", 4) in phases
+    inverting = [event for event in events if event.phase == "inverting the reference"]
+    assert [event.step for event in inverting] == [*range(1, inverting[-1].total + 1)] and ("denoising", 4) in phases
     assert all(event.seconds_left > 0 for event in events[:-1])
 
 
