@@ -113,6 +113,22 @@ class Schedule:
         cumulative = float(self.scheduler.alphas_cumprod[int(self.timesteps[index])])
         return Level(cumulative**0.5, (1 - cumulative) ** 0.5, kind)
 
+    def state(self) -> dict[str, Any]:
+        """Where the walk is and what the scheduler remembers: tensors, numbers, None, and lists of those, by name."""
+        return {"": self._next} | {name: deepcopy(value) for name, value in vars(self.scheduler).items() if _plain(value)}
+
+    def go_on(self, state: dict[str, Any]) -> None:
+        """Continue from what `state` gave of another walk along the same levels."""
+        self._next = state[""]
+        for name, value in state.items():
+            if name:
+                setattr(self.scheduler, name, value)
+
+
+def _plain(value: Any) -> bool:
+    """Whether it can be kept in a file of tensors and numbers."""
+    return all(map(_plain, value)) if type(value) in (list, tuple) else value is None or isinstance(value, Tensor | int | float | str)
+
 
 class DPMSchedule(Schedule):
     """CogVideoXDPMScheduler: stochastic, and the caller carries the previous estimate of x0.
@@ -125,6 +141,15 @@ class DPMSchedule(Schedule):
         super().__init__(scheduler, steps, device)
         self._generator = generator
         self._previous: Tensor | None = None
+
+    def state(self) -> dict[str, Any]:
+        return super().state() | {"/previous": self._previous, "/drawn": self._generator.get_state()}
+
+    def go_on(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        self._previous = state.pop("/previous")
+        self._generator.set_state(state.pop("/drawn").cpu())
+        super().go_on(state)
 
     def _advance(self, prediction: Tensor, index: int, latents: Tensor) -> Tensor:
         back = self.timesteps[index - 1] if index else None
@@ -150,7 +175,16 @@ class DiffusionSchedule(Schedule):
         super().__init__(scheduler, steps, device)
         self._spread = spread
         self._options = {"generator": generator} if "generator" in inspect.signature(self.scheduler.step).parameters else {}
+        self._generator = generator
         self.scheduler.is_scale_input_called = True  # it would warn: here the scaling is done by `_advance`
+
+    def state(self) -> dict[str, Any]:
+        return super().state() | {"/drawn": self._generator.get_state()}
+
+    def go_on(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        self._generator.set_state(state.pop("/drawn").cpu())
+        super().go_on(state)
 
     def _advance(self, prediction: Tensor, index: int, latents: Tensor) -> Tensor:
         sample = latents * self._scale(index)

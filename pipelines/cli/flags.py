@@ -46,17 +46,18 @@ def _help(row: dict[str, Any], by_model: bool) -> str:
     return (text + (f" [{'; '.join(facts)}]" if facts else "")).replace("%", "%%")
 
 
-def read_settings(arguments: argparse.Namespace, kind: type[Request]) -> Request:
-    """The request of a command line: the file given with --request, or the model's defaults; flags win over both.
+def read_settings(arguments: argparse.Namespace, kind: type[Request], values: dict[str, Any] | None = None) -> Request:
+    """The request of a command line: the file given with --request, or the model's defaults, then `values`; flags win over all.
 
     Raises UsageError for a flag's value that does not fit, UserError for a file or a model that cannot be used.
     """
     given = {name.removeprefix(GIVEN): value for name, value in vars(arguments).items() if name.startswith(GIVEN)}
     given = {name: _parsed(name, value, kind) for name, value in given.items()}
     path = arguments.request
-    start = request_file(Path(path), kind).model_dump() if path else _model_defaults(given, kind)
+    values = values or {}
+    start = request_file(Path(path), kind).model_dump() if path else _model_defaults(values | given, kind)
     try:
-        return kind.read(start | given)
+        return kind.read(start | values | given)
     except UserError as error:
         raise UsageError(str(error)) from error
 

@@ -61,8 +61,13 @@ def _run(kind: type[Request], arguments: argparse.Namespace) -> int:
     return run_request(read_settings(arguments, kind), arguments, lambda result, report: _write_clip(result, report, name_of))
 
 
-def run_request(request: Request, arguments: argparse.Namespace, finish: Callable[[Result, Report], None]) -> int:
-    """Run `request`, or estimate it, as the flags of `add_running` say; `finish` is given the result and tells of it."""
+def run_request(
+    request: Request, arguments: argparse.Namespace, finish: Callable[[Result, Report], None], watch: Callable[[Event], None] | None = None
+) -> int:
+    """Run `request`, or estimate it, as the flags of `add_running` say.
+
+    `finish` is given the result and tells of it, `watch` all that comes before.
+    """
     from pipelines.backbones import open_store
     from pipelines.cli.estimate import show_estimate
     from pipelines.cli.report import Report
@@ -73,13 +78,15 @@ def run_request(request: Request, arguments: argparse.Namespace, finish: Callabl
     report = Report(arguments.json, Path(arguments.previews) if arguments.previews else None, arguments.quiet)
     store = open_store(arguments.home, arguments.device, arguments.placement)
     try:
-        _follow(run(request, store), report, finish)
+        _follow(run(request, store), report, finish, watch)
     finally:
         report.end()
     return 0
 
 
-def _follow(events: Iterator[Event], report: Report, finish: Callable[[Result, Report], None]) -> None:
+def _follow(
+    events: Iterator[Event], report: Report, finish: Callable[[Result, Report], None], watch: Callable[[Event], None] | None
+) -> None:
     """Show events until the end; closing the iterator, whatever happens, is what cancels the method."""
     from pipelines.events import Result
 
@@ -91,6 +98,8 @@ def _follow(events: Iterator[Event], report: Report, finish: Callable[[Result, R
                 finish(event, report)
             else:
                 report.show(event)
+                if watch:
+                    watch(event)
 
 
 def _write_clip(result: Result, report: Report, name_of: Callable[[int], Path]) -> None:

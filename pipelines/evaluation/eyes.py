@@ -52,6 +52,13 @@ def encoder() -> Encoder | None:
     return Encoder(name, judge.Judge.load(MODELS / name).embed) if _there(MODELS / name) else None
 
 
+@cache
+def segmenting() -> Callable[[np.ndarray, str], np.ndarray] | None:
+    """What finds a thing by its name, loaded once: frames (T, H, W, 3) uint8 and words to masks (T, H, W) 0..1; None without one."""
+    name = NAMES["segmenter"]
+    return segmenter.Segmenter.load(MODELS / name).masks if _there(MODELS / name) else None
+
+
 def _there(folder: Path) -> bool:
     return folder.is_dir() and any(folder.iterdir())
 

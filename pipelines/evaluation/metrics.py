@@ -5,8 +5,9 @@ A figure is comparable only with figures of the same metric id, which says what 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import numpy as np
 
@@ -52,6 +53,19 @@ def identity_leak(target: np.ndarray, source: np.ndarray, plain: np.ndarray | No
     """
     leak = similarity(target, source)
     return leak if plain is None else leak - similarity(plain, source)
+
+
+def set_similarity(shots: Sequence[np.ndarray]) -> np.ndarray:
+    """(S, S) mean cosine over the frames of each two shots, from embeddings (T, D) of what is to be the same in all.
+
+    Motion by Queries, section 5: best from frames in which all but the character is masked. NaN on the diagonal, and for shots
+    without a frame.
+    """
+    table = np.full((len(shots), len(shots)), np.nan)
+    for first, second in combinations(range(len(shots)), 2):
+        if len(shots[first]) and len(shots[second]):
+            table[first, second] = table[second, first] = similarity(shots[first], shots[second])
+    return table
 
 
 def temporal_coherence(frames: np.ndarray) -> float:

@@ -11,6 +11,7 @@ from pipelines.files import ANYWHERE, Files
 from pipelines.methods.appearance_warping.request import PersonaliseRequest
 from pipelines.methods.generate.request import GenerateRequest
 from pipelines.methods.motion_transfer.request import MotionRequest
+from pipelines.methods.storyboard.request import StoryboardRequest
 from pipelines.methods.subject_adaptation.request import AdaptRequest
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from pipelines.models.store import ModelStore
     from pipelines.requests import Request
 
-REQUESTS = {kind.method: kind for kind in (GenerateRequest, AdaptRequest, PersonaliseRequest, MotionRequest)}
+REQUESTS = {kind.method: kind for kind in (GenerateRequest, AdaptRequest, PersonaliseRequest, MotionRequest, StoryboardRequest)}
 
 
 def run(request: Request, store: ModelStore, files: Files = ANYWHERE) -> Iterator[Event]:

@@ -18,7 +18,8 @@ WISHES: dict[str, dict[str, Wish]] = {
         "ltx": _QUERIES | {"strength": 0.4, "same_noise": True, "match_values": True},
         "animatediff": _QUERIES | {"strength": 0.4, "clean_up": True},
         "playground-wan": {"strength": 0.6, "first_layer": 0.25, "last_layer": 0.75, "recorded": "one level", "level": 300.0},
-    }
+    },
+    "storyboard": {"playground-wan": {"masks": "preview", "masks_every": 2}},
 }
 """Method -> model, or its family -> settings (Motion by Queries, appendix A.1 and A.1.1; CogVideoX is not among its models)."""
 

@@ -15,6 +15,7 @@ from pipelines.evaluation.metrics import (
     optical_flow,
     outside_change,
     pck,
+    set_similarity,
     similarity,
     speeds,
     temporal_coherence,
@@ -147,3 +148,12 @@ def test_a_leak_is_likeness_to_the_source_that_injection_brought_in(draw) -> Non
     assert identity_leak(plain, source, plain) == 0
     half = 0.5 * plain + 0.5 * source
     assert 0 < identity_leak(half, source, plain) < identity_leak(source, source, plain)
+
+
+def test_the_same_character_in_all_shots_is_wholly_alike_and_shots_without_one_are_reported() -> None:
+    draw = np.random.default_rng(0)
+    frame, other = draw.normal(size=(1, 8)), draw.normal(size=(3, 8))
+    table = set_similarity([frame.repeat(4, 0), frame.repeat(2, 0), other, np.empty((0, 8))])
+    assert table[0, 1] == pytest.approx(1) and table[0, 2] == pytest.approx(similarity(frame, other))
+    assert np.isnan(table[3]).all() and np.isnan(np.diagonal(table)).all()
+    assert np.array_equal(table, table.T, equal_nan=True)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pipelines.models.store import ModelStore
     from pipelines.requests import Request
 
-CAPTIONS, PAIRS, PAIRS_PER_INSTANCE, SOURCES = 64, 24, 4, 24
+CAPTIONS, PAIRS, PAIRS_PER_INSTANCE, SOURCES, BOARDS = 64, 24, 4, 24, 12
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -111,6 +111,22 @@ def _draw_motion(rows: list[Row], folder: Path) -> None:
     from pipelines.methods.motion_transfer.claims import draw_curves
 
     draw_curves(rows, folder)
+
+
+def _storyboard(models: list[ModelEntry], store: ModelStore, count: int, about: dict[str, object]) -> Iterator[Row]:
+    from pipelines.evaluation.judge import Judge
+    from pipelines.methods import run
+    from pipelines.methods.storyboard.claims import Claims
+
+    judge = Judge.load()
+    for model in models:
+        yield from Claims(model, lambda request: run(request, store), judge).rows(count)
+
+
+def _draw_storyboard(rows: list[Row], folder: Path) -> None:
+    from pipelines.methods.storyboard.claims import draw_trade_off
+
+    draw_trade_off(rows, folder)
 
 
 def _to_the_end(store: ModelStore) -> Callable[[Request], Result]:
