@@ -44,8 +44,10 @@ def test_a_board_becomes_a_film_and_its_shots(capsys, home: Path, tiny_wan_folde
     before = (home / "film" / "film.mp4").stat().st_mtime_ns
     code, _, err = run(capsys, *asked)
     assert code == 1 and "exists already" in err
-    code, out, _ = run(capsys, "storyboard", "--board", "film/board.json", "--shot", 3, *SMALL, "--out", "film", "--json")
+    code, out, _ = run(capsys, "storyboard", "--board", "film/board.json", "--shot", 3, "--seed", 9, *SMALL, "--out", "film", "--json")
     assert code == 0 and json.loads(out.splitlines()[-1])["values"]["shots"] == [2]
+    again = StoryboardRequest.from_json((home / "film" / "board.json").read_text())
+    assert again.shots[:2] == kept.shots[:2] and again.shots[2].seed == 11
     assert (home / "film" / "film.mp4").stat().st_mtime_ns == before
 
 

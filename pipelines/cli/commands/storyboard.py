@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.cli.command import Command, UsageError
-from pipelines.cli.flags import read_settings
+from pipelines.cli.flags import GIVEN, read_settings
 from pipelines.cli.method import add_running, run_request
 from pipelines.errors import UserError
 from pipelines.methods.storyboard.request import StoryboardRequest
@@ -26,7 +26,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--board", metavar="FILE", type=Path, help="JSON with character, style and shots, or a text with a shot in each line"
     )
-    parser.add_argument("--shot", metavar="N", type=int, action="append", default=[], help="only this shot, from 1; repeat for more")
+    parser.add_argument("--shot", metavar="N", type=int, action="append", default=[], help="only this shot, from 1, anew if a --seed is given; repeat for more")
     parser.add_argument(
         "--out", metavar="FOLDER", type=Path, default=Path("board"), help="where the film goes; a board that was stopped goes on"
     )
@@ -43,7 +43,11 @@ def _run(arguments: argparse.Namespace) -> int:
     if any(number < 1 for number in arguments.shot):
         raise UsageError("--shot counts from 1.")
     only = tuple(number - 1 for number in arguments.shot) or request.only
-    asked = StoryboardRequest.read(request.model_dump() | {"only": only, "folder": str(out / UNFINISHED)})
+    changed = {"only": only, "folder": str(out / UNFINISHED)}
+    if arguments.shot and hasattr(arguments, GIVEN + "seed"):
+        shots = enumerate(request.shots)
+        changed["shots"] = tuple(shot.model_copy(update={"seed": -1}) if number in only else shot for number, shot in shots)
+    asked = StoryboardRequest.read(request.model_dump() | changed)
     return run_request(asked, arguments, lambda result, report: _write(result, report, out), _keeper(out, asked))
 
 
