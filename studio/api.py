@@ -20,6 +20,7 @@ from pipelines.methods import planner
 from pipelines.methods.appearance_warping.request import PersonaliseRequest
 from pipelines.methods.generate.request import GenerateRequest
 from pipelines.methods.motion_transfer.request import MotionRequest
+from pipelines.methods.storyboard.request import StoryboardRequest
 from pipelines.methods.subject_adaptation.request import AdaptRequest
 from pipelines.models.registry import ModelEntry, entries, entry
 from pipelines.models.wishes import WISHES, wishes
@@ -29,8 +30,8 @@ from studio.library import Library
 from studio.visitors import owner_of
 from studio.web import answered, body, name_of, received
 
-Asked = GenerateRequest | PersonaliseRequest | MotionRequest | AdaptRequest
-SERVED: tuple[type[Asked], ...] = (GenerateRequest, PersonaliseRequest, MotionRequest, AdaptRequest)
+Asked = GenerateRequest | PersonaliseRequest | MotionRequest | StoryboardRequest | AdaptRequest
+SERVED: tuple[type[Asked], ...] = (GenerateRequest, PersonaliseRequest, MotionRequest, StoryboardRequest, AdaptRequest)
 """What visitors may ask for: the methods that have a panel."""
 
 MAX_CLIP = 256 * 1024 * 1024

@@ -12,6 +12,8 @@ from typing import Any
 
 import gradio as gr
 
+from pipelines.models.registry import entry
+from pipelines.models.wishes import wishes
 from pipelines.requests import Request
 
 Choice = tuple[str, str]
@@ -31,6 +33,8 @@ class Form:
         self.models = list(models)
         self.elsewhere = frozenset(elsewhere)
         self.settings = kind.settings()
+        for name, value in _wished(kind).items():
+            self.settings[name]["default"] = value
         self.widgets: dict[str, gr.components.Component] = {}
 
     def place(self, *names: str, **changes: Any) -> None:
@@ -65,6 +69,12 @@ class Form:
         names = json.dumps(list(self.widgets))
         call = f"window.likeness.{verb}({json.dumps(self.kind.method)}, {names}{', values' if values else ''})"
         return f"async (...values) => {{ await window.likenessReady; return {call}; }}"
+
+
+def _wished(kind: type[Request]) -> dict[str, Any]:
+    """What the model that stands in a fresh form would like of this method."""
+    model = kind.model_fields.get("model")
+    return wishes(entry(model.default), kind.method) if model else {}
 
 
 def widget(name: str, row: dict[str, Any], models: Sequence[Choice], **changes: Any) -> gr.components.Component:

@@ -18,10 +18,12 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from pipelines.errors import UserError
+from pipelines.methods.storyboard.request import MOST_SHOTS
 from studio.inspect import SCREEN
 from studio.jobs import Job, Jobs
 from studio.jobs.drawings import Wanted
 from studio.jobs.job import WAITING
+from studio.jobs.shots import FILE as SHOT
 from studio.jobs.shown import NO_SUCH
 from studio.visitors import VisitorMiddleware, owner_of
 from studio.web import FRESH, KEEP, guarded
@@ -42,6 +44,8 @@ def routes(jobs: Jobs) -> list[Route]:
     (`shown.matches_of`), and /media/<id>/seen.webp?name=&step=[&frame=][&side=] is a picture: `frame` is a number from 0 or "all"
     for every frame side by side (`inspect.sheet`), without it the picture plays; `side` is moved into `SIDES`.
 
+    Of a board: /media/<id>/shot-3.mp4 and shot-3-alone.mp4, and film.mp4?cut=3,<other id>:1 for shots in an order of one's own.
+
     Plain functions: starlette runs them in its thread pool, so that no disk or drawing holds up the event loop.
     """
     return [
@@ -49,6 +53,7 @@ def routes(jobs: Jobs) -> list[Route]:
         Route("/media/{job_id}/seen.webp", _guarded(jobs, _seen)),
         Route("/media/{job_id}/seen.json", _guarded(jobs, _steps), middleware=[Middleware(GZipMiddleware)]),
         Route("/media/{job_id}/matches.json", _guarded(jobs, _matches), middleware=[Middleware(GZipMiddleware)]),
+        Route("/media/{job_id}/film.mp4", _guarded(jobs, _film)),
         Route("/media/{job_id}/{name}", _guarded(jobs, _file)),
         Route("/studio/jobs", _guarded(jobs, _list), middleware=[Middleware(GZipMiddleware)]),
         Route("/studio/jobs/{job_id}", _guarded(jobs, _one)),
@@ -115,15 +120,31 @@ def _file(jobs: Jobs, owner: str, request: Request) -> Response:
         "source.mp4": jobs.source,
         "poster.webp": jobs.poster,
     }
+    if SHOT.fullmatch(name):
+        return _sent(jobs, request, jobs.shot(owner, job_id, name), f"-{name.removesuffix('.mp4')}")
     if name not in finders:
         raise UserError("There is no such file.")
-    path = finders[name](owner, job_id)
-    download = file_name(jobs.get(owner, job_id), path.suffix) if "download" in request.query_params else None
+    return _sent(jobs, request, finders[name](owner, job_id))
+
+
+def _film(jobs: Jobs, owner: str, request: Request) -> Response:
+    """Shots by number, of the job itself or of the job named before the colon."""
+    job_id, words = request.path_params["job_id"], request.query_params.get("cut", "").split(",")[:MOST_SHOTS]
+    cut = [(before or job_id, f"shot-{number}.mp4") for before, _, number in (word.rpartition(":") for word in words)]
+    return _sent(jobs, request, jobs.film(owner, job_id, cut), "-film")
+
+
+def _sent(jobs: Jobs, request: Request, path: Path, ending: str = "") -> Response:
+    """A file to its owner, under a name of its own if it is to be saved."""
+    owner = owner_of(request)
+    download = (
+        file_name(jobs.get(owner, request.path_params["job_id"]), path.suffix, ending) if "download" in request.query_params else None
+    )
     return FileResponse(path, headers=KEEP, media_type=TYPES[path.suffix], filename=download)
 
 
-def file_name(job: Job, suffix: str) -> str:
-    """What a saved clip is called: the prompt's first words and the seed."""
+def file_name(job: Job, suffix: str, ending: str = "") -> str:
+    """What a saved clip is called: the prompt's first words and the seed, then what it is of a board."""
     words = re.findall(r"\w+", str(job.request.get("prompt", "")).lower())
     parts = [*words[:8], *([str(job.seed)] if job.seed is not None else [])]
-    return ("-".join(parts)[:80] or job.method) + suffix
+    return ("-".join(parts)[:80] or job.method) + ending + suffix

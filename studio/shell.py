@@ -32,6 +32,7 @@ from studio.markup import element
 from studio.panels.generate import generate_panel
 from studio.panels.library import library_panel
 from studio.panels.motion import motion_panel
+from studio.panels.storyboard import storyboard_panel
 from studio.panels.subject import subject_panel
 from studio.theme import theme
 
@@ -39,7 +40,7 @@ DEFAULT_MODEL = VideoRequest.model_fields["model"].default
 HOUR = 3600
 STATIC = Path(__file__).parent / "static"
 ICON = ROOT / "assets" / "icons" / "likeness.svg"
-SHEETS = ("fonts", "look", "form", "stage", "clips", "subjects", "source", "inspector", "motion")
+SHEETS = ("fonts", "look", "form", "stage", "clips", "subjects", "source", "inspector", "motion", "shots", "board")
 STYLES = "\n".join(f'<link rel="stylesheet" href="studio/static/{name}.css">' for name in SHEETS)
 # gradio adds this after its own scripts have run; what it calls before our module is there waits for the promise
 HEAD = f"""<script>window.likenessReady = new Promise((done) => {{ window.likenessLoaded = done; }});</script>
@@ -162,6 +163,8 @@ def _page() -> gr.Blocks:
                 subject_panel(page, models)
             with gr.Tab("Motion", id="motion"):
                 motion_panel(page, models)
+            with gr.Tab("Storyboard", id="storyboard"):
+                storyboard_panel(page, models)
             with gr.Tab("Library", id="library"):
                 library_panel()
     return page

@@ -6,10 +6,11 @@ import time
 from dataclasses import replace
 
 from pipelines.events import Event, Preview, Progress, Result
-from studio.jobs.job import Entry
+from studio.jobs.job import Entry, request_of
 from studio.jobs.ledger import Ledger
-from studio.jobs.results import playing_seconds, save_result
+from studio.jobs.results import playing_seconds, save_result, save_shot
 from studio.jobs.sentences import INTERRUPTED
+from studio.jobs.shots import file_of, number_of
 
 SAVE_SECONDS = 1.0  # how old the progress on disk may be
 
@@ -42,18 +43,29 @@ class Desk:
             return None
 
     def heard(self, entry: Entry, event: Event) -> None:
-        """Progress or a preview of a running job."""
+        """Progress or a preview of a running job. Raises OSError when the disk refuses a finished shot."""
         if isinstance(event, Preview):
+            event = self._shot(entry, event)
             self.ledger.previews.put(entry.job.id, event, playing_seconds(entry.job.request))
             self.ledger.records.put(entry.job.id, event)
         elif isinstance(event, Progress):
             self._progress(entry, event)
 
+    def _shot(self, entry: Entry, preview: Preview) -> Preview:
+        """Keep a shot that is done; of that and of any other preview, what the page shows of it."""
+        file = file_of(preview.name)
+        if file is None:
+            return preview
+        shown = save_shot(self.ledger.files.folder(entry.job.id) / file, preview, request_of(entry.job))
+        done = {*entry.job.values.get("shots", ()), number_of(file)} - {None}
+        self.ledger.change(entry, lasting=False, values={**entry.job.values, "shots": sorted(done)})
+        return shown
+
     def finished(self, entry: Entry, result: Result) -> None:
         """Save what came out and what was seen on the way, then mark the job done; raises OSError when the disk refuses the clip."""
         self._progress(entry, Progress("saving", entry.job.step, entry.job.total))
         made = save_result(self.ledger.files.folder(entry.job.id), result)
-        self.ledger.records.finish(entry.job.id, result.frames)
+        self.ledger.records.finish(entry.job.id, None if "shots" in entry.job.values else result.frames)
         self.ledger.end(entry, state="done", phase="", **made)
         self.ledger.previews.drop(entry.job.id)
 

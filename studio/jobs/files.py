@@ -1,4 +1,4 @@
-"""The folder of a job: root/jobs/<id>/ with request.json, clip.mp4, poster.webp and steps.npz."""
+"""The folder of a job: root/jobs/<id>/ with request.json, clip.mp4, poster.webp, steps.npz and the shots of a board."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pipelines.requests import Request
 from studio.jobs.job import Entry, Job
+from studio.jobs.shots import FILE as SHOT
 
 REQUEST, CLIP, POSTER, STEPS = "request.json", "clip.mp4", "poster.webp", "steps.npz"
 KEPT = {REQUEST, CLIP, POSTER, STEPS}
@@ -56,7 +57,7 @@ class JobFiles:
         """Remove what an interrupted run left half-written."""
         folder = self.folder(job_id)
         for path in folder.iterdir() if folder.is_dir() else ():
-            if path.name not in KEPT:
+            if path.name not in KEPT and not SHOT.fullmatch(path.name):
                 path.unlink(missing_ok=True)
 
     def entries(self) -> Iterator[Entry]:

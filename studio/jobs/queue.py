@@ -19,9 +19,10 @@ from studio.jobs.files import CLIP, POSTER
 from studio.jobs.job import Entry, Job, request_of
 from studio.jobs.ledger import Ledger
 from studio.jobs.order import moved
-from studio.jobs.results import exported, playing_seconds, source_clip
+from studio.jobs.results import exported, joined, playing_seconds, source_clip
 from studio.jobs.sentences import sentence
-from studio.jobs.shown import Shown, index_of, matches_of
+from studio.jobs.shots import FILE as SHOT
+from studio.jobs.shown import NO_SUCH, Shown, index_of, matches_of
 from studio.jobs.worker import Run, Worker
 
 UNDO_SECONDS = 600.0
@@ -31,7 +32,7 @@ class Jobs:
     """Persistent jobs, run in a fair order by one worker thread per device.
 
     Every call names its owner; an id that is unknown and one that is somebody else's give the same UserError.
-    All methods may be called from any thread and return at once, except `preview`, `seen`, `export` and `source`, which draw,
+    All methods may be called from any thread and return at once, except `preview`, `seen`, `export`, `source` and `film`, which draw,
     and `steps` and `matches`, which may read a file.
 
     Args:
@@ -177,11 +178,32 @@ class Jobs:
     def source(self, owner: str, job_id: str) -> Path:
         """What a finished clip's motion is from, as an mp4 made at the first call; UserError when there is none."""
         clip = self.clip(owner, job_id)
-        return source_clip(clip.parent, self._shown(owner, job_id), int(self.get(owner, job_id).request.get("fps") or 8))
+        return source_clip(clip.parent, self._shown(owner, job_id), self._fps(owner, job_id))
 
-    def _shown(self, owner: str, job_id: str) -> Shown:
+    def shot(self, owner: str, job_id: str, file: str) -> Path:
+        """The clip of a board's finished shot, "shot-3.mp4" or "shot-3-alone.mp4"; UserError when there is none."""
+        path = self._folder(owner, job_id) / file
+        if not SHOT.fullmatch(file) or not path.is_file():
+            raise UserError("This board has no such shot; draw it again to make one.")
+        return path
+
+    def film(self, owner: str, job_id: str, cut: Sequence[tuple[str, str]]) -> Path:
+        """One film of shots, (job, file) each, of any of the visitor's boards, made at the first call; UserError for none."""
+        if not cut:
+            raise UserError(NO_SUCH)
+        shots = [self.shot(owner, *one) for one in cut]
+        return joined(self._folder(owner, job_id), shots, self._fps(owner, job_id))
+
+    def _folder(self, owner: str, job_id: str) -> Path:
         with self._ledger.changed:
             self._ledger.find(owner, job_id)
+        return self._ledger.files.folder(job_id)
+
+    def _fps(self, owner: str, job_id: str) -> int:
+        return int(self.get(owner, job_id).request.get("fps") or 8)
+
+    def _shown(self, owner: str, job_id: str) -> Shown:
+        self._folder(owner, job_id)  # refuses what is somebody else's
         return self._ledger.records.look(job_id)
 
     def _check_room(self, owner: str) -> None:

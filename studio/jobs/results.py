@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from pipelines.errors import UserError
-from pipelines.events import Result
+from pipelines.events import Preview, Result
+from pipelines.requests import Request
 from pipelines.video import read_clip, read_request, write_clip
 from studio.inspect import SCREEN, still
 from studio.jobs.files import CLIP, POSTER, write_atomically
+from studio.jobs.films import film_name, join
+from studio.jobs.shots import keep_shot
 from studio.jobs.shown import NO_SUCH, SOURCE, Shown
 
 _exporting = threading.Lock()
@@ -32,6 +35,28 @@ def save_result(folder: Path, result: Result) -> dict[str, Any]:
         write_atomically(folder / POSTER, still(result.frames[0], SCREEN))
         changes["has_clip"] = True
     return changes
+
+
+def save_shot(path: Path, preview: Preview, request: Request) -> Preview:
+    """Write a finished shot; returns what the record keeps of it. Raises OSError when the disk refuses."""
+    with _plainly():
+        return keep_shot(path, preview, getattr(request, "fps", 8), request)
+
+
+def joined(folder: Path, shots: Sequence[Path], fps: int) -> Path:
+    """The film of these shots in a job's folder, which keeps one such film; raises UserError for shots that do not fit together."""
+    made = folder / film_name(shots)
+    with _exporting, _plainly():
+        if not made.is_file():
+            for old in folder.glob("film-*.mp4"):
+                old.unlink()
+            partial = folder / ".film.part"
+            try:
+                join(partial, shots, fps)
+                partial.replace(made)
+            finally:
+                partial.unlink(missing_ok=True)
+    return made
 
 
 def exported(clip: Path, suffix: str) -> Path:

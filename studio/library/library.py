@@ -4,6 +4,7 @@ visitors/<owner>/pictures/   uploads, see `studio.library.pictures`
 visitors/<owner>/subjects/   one folder each, see `pipelines.methods.subject_adaptation.subject`
 visitors/<owner>/loras/      safetensors files
 visitors/<owner>/clips/      clips whose motion is taken over, see `studio.library.clips`
+visitors/<owner>/boards/     boards that are not finished, one folder each, which the method fills
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pipelines.files import Files
 from pipelines.methods.appearance_warping.request import PersonaliseRequest
 from pipelines.methods.generate.request import GenerateRequest
 from pipelines.methods.motion_transfer.request import MotionRequest
+from pipelines.methods.storyboard.request import StoryboardRequest
 from pipelines.methods.subject_adaptation.request import AdaptRequest
 from pipelines.methods.subject_adaptation.subject import CARD, REFERENCES, Subject, in_prompt, read_subject, token_of, write_card
 from pipelines.requests import Request, VideoRequest
@@ -32,6 +34,8 @@ _SLUG = re.compile(r"[a-z0-9-]{1,44}")
 _LORA = re.compile(r"[\w .-]{1,60}\.safetensors")
 MOST = 200
 """Subjects, and LoRAs, that a visitor may keep."""
+MOST_BOARDS = 20
+"""Unfinished boards that are kept for a visitor: more than may wait at once."""
 
 
 class Library:
@@ -157,13 +161,17 @@ class Library:
     # --- requests ------------------------------------------------------------------------------------------------
 
     def settle(self, owner: str, request: Request) -> Request:
-        """What a form's request amounts to: without a subject a plain clip; an adaptation is kept under the subject's name."""
+        """What a form's request amounts to: without a subject a plain clip; an adaptation is kept under the subject's name; a board
+        has all its seeds, so that single shots can be drawn again, and a folder to go on in.
+        """
         if isinstance(request, PersonaliseRequest) and not request.subject.strip():
             return GenerateRequest.read({name: getattr(request, name) for name in VideoRequest.model_fields})
         if isinstance(request, AdaptRequest) and request.name.strip():
             return request.model_copy(
                 update={"folder": f"subjects/{self._slug_of(owner, request.name.strip())}", "name": request.name.strip()}
             )
+        if isinstance(request, StoryboardRequest):
+            return request.with_seed().model_copy(update={"folder": self._board(owner)})
         return request
 
     def reads(self, owner: str, request: Request) -> str:
@@ -177,7 +185,7 @@ class Library:
             raise UserError("There is no such LoRA in your library; choose another one.")
         if isinstance(request, MotionRequest) and request.source.strip() and not self._is_clip(owner, request.source):
             raise UserError("The source clip is not among your clips; choose another one, or add it again.")
-        if not isinstance(request, PersonaliseRequest):
+        if not isinstance(request, PersonaliseRequest | StoryboardRequest) or not request.subject.strip():
             return ""
         card = read_subject(files.find(request.subject))
         if card.model != request.model:
@@ -231,13 +239,24 @@ class Library:
             slug = f"{stem}-{number}"
         return slug
 
+    def _board(self, owner: str) -> str:
+        """What a fresh board's folder is called; of those that were left unfinished, the newest stay."""
+        left = sorted((self._folder(owner) / "boards").glob("*"), key=_modified)
+        for folder in left[:-MOST_BOARDS]:
+            shutil.rmtree(folder, ignore_errors=True)
+        return f"boards/{secrets.token_hex(8)}"
+
     def _check_room(self, folder: Path) -> None:
         if folder.is_dir() and sum(1 for path in folder.iterdir() if not path.name.startswith(".")) >= MOST:
             raise UserError(f"You keep {MOST} of these already: delete one first.")
 
 
 def _changed(folder: Path) -> float:
-    return (folder / CARD).stat().st_mtime
+    return _modified(folder / CARD)
+
+
+def _modified(path: Path) -> float:
+    return path.stat().st_mtime
 
 
 def _told(folder: Path) -> dict[str, Any]:

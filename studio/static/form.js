@@ -77,13 +77,16 @@ export function take(method, names) {
   return handOver(own, names);
 }
 
+// What our own elements hold: no widget has to be told.
+export const set = (method, settings) => changed(method, Object.keys(settings), Object.values(settings));
+
 export function fill(method, settings) {
   const plain = method === "generate" && "prompt" in settings && "model" in settings; // a whole request, not a setting of it
   form(method).pending = { ...form(method).pending, ...(plain ? { subject: "" } : {}), ...settings };
   document.querySelector(`#fill-${tabOf(method)}`)?.click();
 }
 
-const TABS = { "transfer-motion": "Motion", adapt: "Subject" };
+const TABS = { "transfer-motion": "Motion", storyboard: "Storyboard", adapt: "Subject" };
 export const tabName = (method) => TABS[method] ?? "Generate";
 
 export function openTab(name) {

@@ -3,6 +3,7 @@
 
 import { call } from "./api.js";
 import { paint, sheet } from "./sheets.js";
+import { isBoard } from "./boards.js";
 import { active, escape, icon } from "./words.js";
 import "./matches.js";
 
@@ -30,6 +31,9 @@ const NAMES = {
 };
 
 const TIMELESS = new Set(["finished", "source", "motion of the source", "motion of the result"]); // belong to no step
+const timeless = (name) => TIMELESS.has(name) || name.endsWith(", finished");
+
+const ended = ({ name }, { finished }) => name === finished || name.endsWith(", finished"); // seen at every step
 
 const FRAME = `<div class="lk-scrub">
     <label><span>Step</span><span class="lk-track"><i data-part="band"></i><input type="range" min="0" data-part="step"/></span></label>
@@ -97,7 +101,7 @@ class Inspector extends HTMLElement {
     this.piece("all").hidden = Boolean(index.error);
     this.piece("where").textContent = "";
     this.index = index.error ? null : index;
-    if (this.live === null) this.details.open = others.length > 1;
+    if (this.live === null) this.details.open = others.length > 1 && !isBoard(this.job);
     if (this.hidden || index.error) return;
     const turned = this.live !== live;
     this.live = live;
@@ -116,12 +120,12 @@ class Inspector extends HTMLElement {
     return grid ? grid[2] / grid[1] : shape.kind === "curve" ? 2 : shape.width / shape.height;
   }
 
-  steps() { return [...new Set(this.index.names.filter((named) => named.name !== this.index.finished).flatMap((named) => named.steps))].sort((a, b) => a - b); }
+  steps() { return [...new Set(this.index.names.filter((named) => !ended(named, this.index)).flatMap((named) => named.steps))].sort((a, b) => a - b); }
   frames() { return Math.max(...this.index.names.map((named) => named.frames)); }
 
   // The newest step of a name up to the chosen one; null if its first is yet to come.
   stepOf(named) {
-    if (named.name === this.index.finished) return named.steps[0];
+    if (ended(named, this.index)) return named.steps[0];
     return named.steps.findLast((step) => step <= this.step) ?? null;
   }
 
@@ -168,7 +172,7 @@ class Inspector extends HTMLElement {
     const tile = this.tiles.get(named.name);
     if (!tile) return;
     Object.assign(tile, { image, frames: named.frames });
-    const other = step !== this.step && named.frames > 1 && !TIMELESS.has(named.name);
+    const other = step !== this.step && named.frames > 1 && !timeless(named.name);
     const label = step === null ? "not yet" : !image ? "not kept" : other && !this.live ? `step ${step + 1}` : "";
     tile.item.classList.toggle("lk-other", Boolean(label));
     tile.item.querySelector("em").textContent = label;
@@ -192,7 +196,7 @@ class Inspector extends HTMLElement {
   say() {
     if (!this.index) return;
     const [steps, frames] = [this.steps(), this.frames()];
-    const total = Math.max(this.job.request.steps ?? 0, this.live ? this.job.total : 0, steps.at(-1) + 1);
+    const total = Math.max(this.job.request.steps ?? 0, this.live && !isBoard(this.job) ? this.job.total : 0, steps.at(-1) + 1);
     const where = [`step ${this.step + 1} of ${total}`, ...(this.live || frames < 2 ? [] : [`frame ${this.frame + 1} of ${frames}`])];
     this.piece("where").textContent = where.join(", ");
     this.slider("step", steps.length, steps.indexOf(this.step), where[0]);

@@ -1,7 +1,8 @@
 // A clip whose motion came from another: beside its source, wiped over it, and how alike both move.
 
 import { call, media, recall, remember } from "./api.js";
-import { paint, sheet } from "./sheets.js";
+import { sheet } from "./sheets.js";
+import { SLICED } from "./slices.js";
 import { escape, icon } from "./words.js";
 
 const METHOD = "transfer-motion";
@@ -77,15 +78,10 @@ function gauge(values, [name, label, low, help]) {
   return `<div class="lk-gauge"><dt>${label}</dt><dd>${known ? value.toFixed(2) : "not measurable"}</dd>${meter}<p>${help}</p></div>`;
 }
 
-const side = (name, label) => `<figure data-of="${name}"><div class="lk-cut"><canvas class="lk-whole" role="img" aria-label="${label}, with the column that is shown"></canvas><i></i></div>
-  <canvas class="lk-slice" role="img" aria-label="The column of the ${label.toLowerCase()} over time"></canvas><figcaption>${label}</figcaption></figure>`;
-
 // Under the screen: figures, tracks of both, and slices of both along one column that can be moved.
 class Motion extends HTMLElement {
   connectedCallback() {
     this.hidden = true;
-    this.addEventListener("input", (event) => { if (event.target.type === "range") this.move(event.target.value / 1000); });
-    this.addEventListener("pointerdown", (event) => this.drag(event));
   }
 
   async look(job) {
@@ -114,63 +110,10 @@ class Motion extends HTMLElement {
     if (!source || !result) return;
     const images = await Promise.all([source, result].map((one) => sheet(job.id, one.name, one.steps[0], SIDE)));
     if (this.shown !== job.id || images.some((image) => !image)) return;
-    this.clips = [["source", source, images[0]], ["result", result, images[1]]];
-    this.querySelector("[data-part=slices]").innerHTML = `<h3>One column over time</h3><p class="lk-how">Time goes to the right. What stands still gives straight lines, what moves draws its path.</p>
-      <div class="lk-beside lk-slices" style="--ratio: ${job.request.width / job.request.height}">${side("source", "Source")}${side("result", "Result")}</div>
-      <label class="lk-column"><span>Column</span><span class="lk-track"><input type="range" min="0" max="1000" step="1" aria-label="Column"/></span></label>`;
-    for (const [of, named, image] of this.clips) paint(this.querySelector(`[data-of=${of}] .lk-whole`), image, named.frames, Math.floor(named.frames / 2));
-    this.move(liveliest(images[0], source.frames));
+    const place = this.querySelector("[data-part=slices]");
+    place.innerHTML = SLICED;
+    place.querySelector("likeness-slices").show([["Source", source.frames, images[0]], ["Result", result.frames, images[1]]], job.request.width / job.request.height);
   }
-
-  drag(event) {
-    const whole = event.target.closest(".lk-cut");
-    if (!whole) return;
-    const go = (at) => { const box = whole.getBoundingClientRect(); this.move(Math.min(Math.max((at.clientX - box.left) / box.width, 0), 1)); };
-    go(event);
-    whole.setPointerCapture(event.pointerId);
-    whole.addEventListener("pointermove", go);
-    whole.addEventListener("lostpointercapture", () => whole.removeEventListener("pointermove", go), { once: true });
-  }
-
-  // `share` 0..1 of the width.
-  move(share) {
-    const input = this.querySelector(".lk-column input");
-    input.value = Math.round(1000 * share);
-    input.style.setProperty("--share", `${100 * share}%`);
-    input.setAttribute("aria-valuetext", `${Math.round(100 * share)} % from the left`);
-    this.style.setProperty("--at", share);
-    for (const [of, named, image] of this.clips) cut(this.querySelector(`[data-of=${of}] .lk-slice`), image, named.frames, share);
-  }
-}
-
-const cells = (image, frames) => {
-  const columns = Math.ceil(Math.sqrt(frames));
-  return { columns, width: image.naturalWidth / columns, height: image.naturalHeight / Math.ceil(frames / columns) };
-};
-
-// One column of every frame, side by side.
-function cut(canvas, image, frames, share) {
-  const { columns, width, height } = cells(image, frames);
-  Object.assign(canvas, { width: frames, height });
-  const context = canvas.getContext("2d");
-  const x = Math.min(Math.floor(share * width), width - 1);
-  for (let frame = 0; frame < frames; frame += 1) context.drawImage(image, (frame % columns) * width + x, Math.floor(frame / columns) * height, 1, height, frame, 0, 1, height);
-}
-
-// The column in which most changes, 0..1.
-function liveliest(image, frames) {
-  const { width, height } = cells(image, frames);
-  const canvas = Object.assign(document.createElement("canvas"), { width, height });
-  const changes = new Float64Array(width);
-  let before = null;
-  for (let frame = 0; frame < frames; frame += 1) {
-    paint(canvas, image, frames, frame);
-    const { data } = canvas.getContext("2d", { willReadFrequently: true }).getImageData(0, 0, width, height);
-    for (let at = 0; before && at < data.length; at += 4) changes[(at / 4) % width] += Math.abs(data[at] - before[at]) + Math.abs(data[at + 1] - before[at + 1]);
-    before = data;
-  }
-  const best = changes.indexOf(Math.max(...changes));
-  return changes[best] > 0 ? (best + 0.5) / width : 0.5;
 }
 
 customElements.define("likeness-motion", Motion);

@@ -1,24 +1,27 @@
 // The screen: what the selected job shows right now, from an empty stage to a playing clip.
 
 import { media } from "./api.js";
+import { cut, drawRest, filmOf, isBoard, isClip, missing as lacking, saved } from "./boards.js";
 import { besides, comparable, compare, start, stopComparing, together, tools } from "./compare.js";
 import { fillIn } from "./form.js";
 import { hold, lookOf, looks, missing, moved, scene, setLook, twoVideos, wiping } from "./motion.js";
+import { download } from "./project.js";
 import { remove, retry, selected, state, stop, subscribe } from "./jobs.js";
 import { active, duration, escape, fraction, icon } from "./words.js";
 
 const calm = window.matchMedia("(prefers-reduced-motion: reduce)");
 
 // Of several pictures, the one that will become the clip.
-const screened = (job) => ["denoised", "motion of the source", "source"].find((name) => job.previews.includes(name)) ?? job.previews.filter((name) => name !== "reference").at(-1);
+const screened = (job) => isBoard(job) ? job.previews.findLast((name) => /^shot \d+$/.test(name)) : ["denoised", "motion of the source", "source"].find((name) => job.previews.includes(name)) ?? job.previews.filter((name) => name !== "reference").at(-1);
 
 class Stage extends HTMLElement {
   connectedCallback() {
     this.shown = null;
     this.setAttribute("role", "region");
     this.setAttribute("aria-label", "Screen");
-    this.innerHTML = '<div class="lk-scene"></div><likeness-motion></likeness-motion><likeness-inspector></likeness-inspector>';
+    this.innerHTML = '<div class="lk-scene"></div><likeness-motion></likeness-motion><likeness-board></likeness-board><likeness-inspector></likeness-inspector>';
     this.addEventListener("click", (event) => this.act(event.target.closest("[data-do]")?.dataset.do));
+    this.addEventListener("likeness-cut", () => this.show());
     this.leave = subscribe(() => this.show());
     this.sight = new ResizeObserver(() => this.turn());
     this.sight.observe(this);
@@ -40,6 +43,8 @@ class Stage extends HTMLElement {
     if (what === "seed") fillIn(job.method, { seed: job.seed });
     if (what.startsWith("look-")) { setLook(what.slice(5)); this.show(); this.querySelector(`[data-do=${what}]`)?.focus(); }
     if (what === "hold") hold(this);
+    if (what === "rest") drawRest(job);
+    if (what === "project") download(job.request);
     if (what === "compare") { compare(job); this.show(); }
     if (what === "alone") { stopComparing(); this.show(); }
   }
@@ -68,11 +73,12 @@ class Stage extends HTMLElement {
     if (this.rests()) return;
     const job = selected();
     const twin = job && besides(job);
-    const key = job ? `${job.id} ${job.state} ${job.has_clip} ${twin?.id ?? ""} ${lookOf(job)}` : state.loaded ? "empty" : "loading";
+    const key = job ? `${job.id} ${job.state} ${job.has_clip} ${twin?.id ?? ""} ${lookOf(job)} ${isBoard(job) ? filmOf(job) : ""}` : state.loaded ? "empty" : "loading";
     if (key !== this.shown) this.change(key, job, twin);
     if (job && active(job)) this.advance(job);
     if (job && comparable(job)) this.offer(job);
     this.querySelector("likeness-motion").look?.(job);
+    this.querySelector("likeness-board").look?.(job);
     this.querySelector("likeness-inspector").look?.(job);
   }
 
@@ -82,8 +88,9 @@ class Stage extends HTMLElement {
     this.apart = null;
     this.shown = key;
     this.dataset.state = job?.state ?? key;
+    this.toggleAttribute("board", Boolean(isBoard(job)));
     this.offered = "";
-    this.querySelector(".lk-scene").innerHTML = job ? (twin ? pair(job, twin) : (SCENES[job.state] ?? broken)(job)) : state.loaded ? empty(this.getAttribute("hint") ?? HINT) : "";
+    this.querySelector(".lk-scene").innerHTML = job ? (twin ? pair(job, twin) : sceneOf(job)) : state.loaded ? empty(this.getAttribute("hint") ?? HINT) : "";
     const videos = this.querySelectorAll("video");
     const two = twin || (job && twoVideos(job));
     if (two) this.apart = together(...videos, 1 / (job.request.fps || 8));
@@ -150,15 +157,18 @@ function phase(job) {
   return job.phase ? job.phase[0].toUpperCase() + job.phase.slice(1) : "Starting";
 }
 
-const button = (what, label, extra = "") => `<button type="button" class="lk-button ${extra}" data-do="${what}">${icon(what === "seed" ? "lock" : what)}<span>${label}</span></button>`;
+const button = (what, label, extra = "") => `<button type="button" class="lk-button ${extra}" data-do="${what}">${icon({ seed: "lock", rest: "add", project: "download" }[what] ?? what)}<span>${label}</span></button>`;
 
-const drawing = (job) => `
-  <div class="lk-screen"><div class="lk-picture" data-part="picture" data-job="${job.id}"><div class="lk-waiting" aria-hidden="true"><i></i><i></i><i></i></div></div></div>
-  <div class="lk-progress">
+const progress = (job) => `<div class="lk-progress">
     <progress max="1" aria-label="Progress"></progress>
     <p role="status"><b data-part="phase"></b><span data-part="count"></span><span data-part="left"></span></p>
     ${button("stop", job.stopping ? "Stopping" : job.state === "queued" ? "Cancel" : "Stop", "lk-stop")}
-  </div>${caption(job)}`;
+  </div>`;
+
+// A board has a contact sheet below instead of a screen.
+const drawing = (job) => `${isBoard(job) ? "" : `
+  <div class="lk-screen"><div class="lk-picture" data-part="picture" data-job="${job.id}"><div class="lk-waiting" aria-hidden="true"><i></i><i></i><i></i></div></div></div>`}
+  ${progress(job)}${caption(job)}`;
 
 const finished = (job) => (twoVideos(job) ? `${scene(job)}${actions(job)}${caption(job)}` : `
   <div class="lk-screen"><div class="lk-picture">
@@ -172,8 +182,10 @@ const half = (job, name) => `<figure><video src="${media(job.id, "clip.mp4")}" p
 const pair = (job, twin) => `
   <div class="lk-screen lk-twins">${half(job, `Injection: ${job.request.injection}`)}${half(twin, "Injection: off")}</div>${actions(job)}${caption(job)}`;
 
+const link = (job, kind, path) => `<a class="lk-button" download="likeness-${job.seed ?? "clip"}.${kind}" href="${path}">${icon("download")}<span>${kind.toUpperCase()}</span></a>`;
+
 const actions = (job) => `<div class="lk-actions">
-    ${["mp4", "gif", "png"].map((kind) => `<a class="lk-button" download="likeness-${job.seed ?? "clip"}.${kind}" href="${media(job.id, `clip.${kind}`)}?download=1">${icon("download")}<span>${kind.toUpperCase()}</span></a>`).join("")}
+    ${["mp4", "gif", "png"].map((kind) => link(job, kind, saved(media(job.id, `clip.${kind}`)))).join("")}
     <span class="lk-offer" data-part="compare"></span>${moved(job) ? looks(job) : ""}
     <span class="lk-gap"></span>
     ${button("reuse", "Reuse settings")}${button("delete", "Delete", "lk-quiet")}
@@ -189,6 +201,20 @@ const broken = (job) => `
   <div class="lk-screen"><div class="lk-message"><b>${STORY[job.state]}</b><p>${escape(job.error && job.error !== STORY[job.state] ? job.error : "Run it again, or take its settings back into the form.")}</p>
     <div class="lk-row">${button("retry", "Run again", "lk-primary")}${button("reuse", "Reuse settings")}${button("delete", "Delete", "lk-quiet")}</div></div></div>${caption(job)}`;
 
+// A board that was broken off goes on where it was.
+const rest = (job) => (job.state === "done" ? button("rest", "Draw the rest", "lk-primary") : button("retry", "Go on", "lk-primary"));
+
+// The film of a board's shots that are done, also of one that did not come to its end.
+const film = (job) => `
+  <div class="lk-screen"><div class="lk-picture"><video src="${filmOf(job)}" loop muted controls playsinline aria-label="${escape(job.request.prompt)}"></video></div></div>
+  ${job.state === "done" ? "" : `<p class="lk-told"><b>${STORY[job.state]}</b> ${escape(job.state === "failed" ? job.error : "")} ${cut(job).length} of ${job.request.shots.length} shots are there.</p>`}
+  <div class="lk-actions">${lacking(job).length ? rest(job) : ""}
+    ${(isClip(job) ? ["mp4", "gif", "png"] : ["mp4"]).map((kind) => link(job, kind, saved(filmOf(job).replace(/clip\.mp4$/, `clip.${kind}`)))).join("")}
+    ${button("project", "Project", "")}<span class="lk-gap"></span>${button("reuse", "Reuse settings")}${button("delete", "Delete", "lk-quiet")}
+  </div>${caption(job)}`;
+
+const sceneOf = (job) => (isBoard(job) && !active(job) && filmOf(job) ? film : SCENES[job.state] ?? broken)(job);
+
 const SCENES = { queued: drawing, running: drawing, done: finished };
 
 const HINT = "Describe a moment, press Generate, and watch it take shape step by step.";
@@ -203,6 +229,8 @@ function caption(job) {
   const r = job.request;
   const facts = [`${r.width} × ${r.height}`, `${r.frames} frames`, `${r.steps} steps`, `guidance ${r.guidance}`];
   if ("strength" in r) facts.push(`strength ${r.strength}`);
+  if (isBoard(job)) facts.unshift(r.only?.length ? `${r.only.length} of ${r.shots.length} shots` : `${r.shots.length} shots`);
+  if (r.style) facts.unshift(r.style);
   if (r.injection) facts.push(`injection ${r.injection}`);
   if (job.state === "done" && job.started && job.finished) facts.push(`drawn in ${duration(job.finished - job.started)}`);
   const seed = job.seed ?? (r.seed >= 0 ? r.seed : null);

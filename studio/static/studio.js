@@ -8,11 +8,14 @@ import { acceptDrops } from "./widgets.js";
 import { fraction } from "./words.js";
 import "./stage.js";
 import "./inspector.js";
+import "./board.js";
 import "./clips.js";
 import "./subjects.js";
 import "./pictures.js";
 import "./training.js";
 import "./source.js";
+import "./shots.js";
+import "./balance.js";
 
 window.likeness = { changed, chooseModel, send, start, take };
 window.likenessLoaded?.(); // what gradio called before this module was here goes on now

@@ -13,10 +13,10 @@ export async function use(subject) {
   await choose(subject);
 }
 
-async function choose(subject) {
-  const other = subject && form(METHOD).values.model !== subject.model;
-  if (other) await chooseModel(METHOD, subject.model);
-  fill(METHOD, { subject: subject?.subject ?? "", reference: 0 });
+async function choose(subject, method = METHOD) {
+  const other = subject && form(method).values.model !== subject.model;
+  if (other) await chooseModel(method, subject.model);
+  fill(method, { subject: subject?.subject ?? "", ...(method === METHOD ? { reference: 0 } : {}) });
 }
 
 class Cards extends HTMLElement {
@@ -106,8 +106,9 @@ export function sparkline(losses, width = 220, height = 36) {
 // The choice above the prompt: nobody, or one of the visitor's subjects, and which of its pictures is warped in.
 class Pick extends HTMLElement {
   connectedCallback() {
+    this.method = this.getAttribute("method") ?? METHOD;
     this.addEventListener("click", (event) => this.act(event.target.closest("button")));
-    this.leave = [followLibrary(() => this.show()), watch((method) => { if (method === METHOD) this.show(); })];
+    this.leave = [followLibrary(() => this.show()), watch((method) => { if (method === this.method) this.show(); })];
   }
 
   disconnectedCallback() { this.leave?.forEach((leave) => leave()); }
@@ -115,21 +116,21 @@ class Pick extends HTMLElement {
   act(button) {
     if (!button) return;
     if ("new" in button.dataset) openTab("Subject");
-    else if ("reference" in button.dataset) fill(METHOD, { reference: Number(button.dataset.reference) });
-    else if ("insert" in button.dataset) this.insert(subjectOf(form(METHOD).values.subject));
-    else choose(subjectOf(button.dataset.subject));
+    else if ("reference" in button.dataset) fill(this.method, { reference: Number(button.dataset.reference) });
+    else if ("insert" in button.dataset) this.insert(subjectOf(form(this.method).values.subject));
+    else choose(subjectOf(button.dataset.subject), this.method);
   }
 
   insert(subject) {
-    const prompt = (form(METHOD).values.prompt ?? "").trim();
-    fill(METHOD, { prompt: prompt ? `${subject.phrase} ${prompt}` : `a ${subject.phrase}` });
-    document.querySelector(".lk-prompt textarea")?.focus();
+    const prompt = (form(this.method).values.prompt ?? "").trim();
+    fill(this.method, { prompt: prompt ? `${subject.phrase} ${prompt}` : `a ${subject.phrase}` });
+    this.closest(".lk-controls").querySelector(".lk-prompt :is(textarea, input)")?.focus();
   }
 
   show() {
-    const { values, estimate } = form(METHOD);
+    const { values, estimate } = form(this.method);
     const chosen = subjectOf(values.subject);
-    if (library.loaded && values.subject && !chosen) { fill(METHOD, { subject: "" }); return; } // it has been deleted
+    if (library.loaded && values.subject && !chosen) { fill(this.method, { subject: "" }); return; } // it has been deleted
     const now = key([library.subjects.map((one) => [one.slug, one.name, one.changed]), values.subject, values.reference, values.injection, values.prompt, estimate?.reads]);
     if (now === this.shown) return;
     this.shown = now;
@@ -147,8 +148,8 @@ const chip = (subject, name, picture, pressed) =>
 function about(one, values, estimate) {
   const named = (values.prompt ?? "").includes(one.token) || new RegExp(`\\b${one.class_word.replace(/[^\w ]/g, "\\$&")}\\b`, "i").test(values.prompt ?? "");
   const reads = named && estimate?.reads ? `<p class="lk-reads">Reads: ${escape(estimate.reads).replaceAll(escape(one.token), `<mark>${escape(one.token)}</mark>`)}</p>`
-    : `<p class="lk-reads">Say <button type="button" class="lk-link" data-insert>${escape(one.phrase)}</button> in the prompt.</p>`;
-  const pictures = one.pictures > 1 && values.injection !== "off" ? `<div class="lk-references" role="group" aria-label="Picture that appearance is taken from">${Array.from({ length: one.pictures }, (_, index) =>
+    : `<p class="lk-reads">Say <button type="button" class="lk-link" data-insert>${escape(one.phrase)}</button> ${"injection" in values ? "in the prompt" : "as the character"}.</p>`;
+  const pictures = "injection" in values && one.pictures > 1 && values.injection !== "off" ? `<div class="lk-references" role="group" aria-label="Picture that appearance is taken from">${Array.from({ length: one.pictures }, (_, index) =>
     `<button type="button" data-reference="${index}" aria-pressed="${index === (values.reference ?? 0)}" aria-label="Picture ${index + 1}"><img loading="lazy" alt="" src="${pictureOf(one, index, 96)}"/></button>`).join("")}</div>` : "";
   return reads + pictures;
 }

@@ -171,10 +171,12 @@ const inSight = (name) => [...document.querySelectorAll(name)].find((element) =>
 function takeIn(files, place) {
   const [first] = files;
   const pictures = inSight("likeness-pictures");
+  const shots = inSight("likeness-shots");
   const source = place.closest?.("likeness-restore") ? null : inSight("likeness-source");
   if (!first) return;
   if (/\.zip$/i.test(first.name)) importSubject(first);
   else if (/\.safetensors$/i.test(first.name)) importLora(first);
+  else if (shots && /\.(txt|json)$/i.test(first.name)) shots.read(first);
   else if (pictures) pictures.add(files);
   else if (source) source.take(files);
   else restore(first);

@@ -26,6 +26,15 @@ def _field(page: Page, setting: str) -> Locator:
     return page.locator(f".lk-{setting} textarea:visible, .lk-{setting} input:not([type=range]):visible").first
 
 
+def open_tab(page: Page, name: str) -> None:
+    """Tabs without room, on a phone, are in a menu."""
+    tab = page.get_by_role("tab", name=name, exact=True)
+    if not tab.is_visible():
+        page.locator(".lk-tabs .overflow-menu > button").click()
+        tab = page.locator(".lk-tabs .overflow-dropdown button").get_by_text(name, exact=True)
+    tab.click()
+
+
 def generate(page: Page, prompt: str, **settings: object) -> None:
     for name, value in {"prompt": prompt, **settings}.items():
         write(page, name, value)

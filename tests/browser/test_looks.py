@@ -4,7 +4,7 @@ import itertools
 from pathlib import Path
 
 import pytest
-from pages import generate, wait_for_preview, wait_for_state
+from pages import generate, open_tab, wait_for_preview, wait_for_state
 from playwright.sync_api import expect
 
 SCREENS = Path(__file__).resolve().parents[1] / "artefacts" / "screens"
@@ -22,7 +22,7 @@ def test_the_page_fits_and_follows_the_systems_theme(visit, scheme, device):
     page.wait_for_function("document.querySelector('likeness-stage video')?.readyState >= 3")
     shot(page, f"{device}-{scheme}-done")
     assert page.evaluate("document.body.classList.contains('dark')") is (scheme == "dark")
-    page.get_by_role("tab", name="Library").click()
+    open_tab(page, "Library")
     expect(page.locator('likeness-clips[wall="true"] li')).to_have_count(1)
     shot(page, f"{device}-{scheme}-library")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pages import one_sentence, value_of, write
+from pages import one_sentence, open_tab, value_of, write
 from playwright.sync_api import Page, expect
 from test_looks import NAMELESS, SIZES, shot
 
@@ -30,7 +30,7 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def open_motion(page: Page) -> None:
-    page.get_by_role("tab", name="Motion", exact=True).click()
+    open_tab(page, "Motion")
     page.wait_for_selector(f"{SOURCE} .lk-drop, {SOURCE} .lk-player")
 
 

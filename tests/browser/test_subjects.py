@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from pages import QUICK, STAGE, generate, one_sentence, value_of, wait_for_state, write
+from pages import QUICK, STAGE, generate, one_sentence, open_tab, value_of, wait_for_state, write
 from PIL import Image
 from playwright.sync_api import Page, expect
 
@@ -24,10 +24,6 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         Image.fromarray(render(Scene(1, place, "static", (toy,)), 1, 96, 96).frames[0]).save(folder / name)
     (folder / "notes.png").write_text("not a picture")
     return [folder / name for name in ("one.png", "two.png", "again.png", "notes.png")]
-
-
-def open_tab(page: Page, name: str) -> None:
-    page.get_by_role("tab", name=name, exact=True).click()
 
 
 def learn(page: Page, pictures: list[Path], name: str = "Rex", steps: int = 2) -> None:

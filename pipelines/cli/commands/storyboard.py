@@ -26,7 +26,14 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--board", metavar="FILE", type=Path, help="JSON with character, style and shots, or a text with a shot in each line"
     )
-    parser.add_argument("--shot", metavar="N", type=int, action="append", default=[], help="only this shot, from 1, anew if a --seed is given; repeat for more")
+    parser.add_argument(
+        "--shot",
+        metavar="N",
+        type=int,
+        action="append",
+        default=[],
+        help="only this one, from 1, anew with --seed; may be repeated",
+    )
     parser.add_argument(
         "--out", metavar="FOLDER", type=Path, default=Path("board"), help="where the film goes; a board that was stopped goes on"
     )
