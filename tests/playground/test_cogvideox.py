@@ -31,10 +31,8 @@ from pipelines.playground.train.curve import read_losses
 from pipelines.playground.train.export import export, write_recipe
 from pipelines.playground.train.latents import Batch
 from pipelines.playground.train.run import Budget
-from pipelines.playground.train.teachers import Teachers
 from pipelines.playground.train.teller import Teller
 from pipelines.playground.train.tokenizer import MAX_TOKENS, new_tokenizer
-from pipelines.playground.train.tracker import Tracker
 
 PROMPT, NEGATIVE = "a red ball bounces on a beach", ""
 FRAMES = 9
@@ -162,8 +160,8 @@ def test_the_target_is_the_velocity_of_the_schedulers() -> None:
     answer = velocity + torch.randn_like(velocity)
     nothing = torch.full((4,), -1)
     silent = Batch(latents, torch.zeros(4, 1, 3, 4, 4), [], {"shape": nothing}, nothing, {})
-    teachers = Teachers(Teller(16, {"shape": ["ball", "star"]}), Tracker(16, 3, ["left", "right"]))
-    losses = [velocity_loss(lambda *_, v=v: v, scheduler, teachers, silent, noise, timesteps, None, None) for v in (velocity, answer)]
+    teller = Teller(16, {"shape": ["ball", "star"]})
+    losses = [velocity_loss(lambda *_, v=v: v, scheduler, teller, silent, noise, timesteps, None, None) for v in (velocity, answer)]
     assert losses[0] < 1e-6
     signal = scheduler.alphas_cumprod[timesteps].float().view(-1, 1, 1, 1, 1)
     x0 = signal.sqrt() * scheduler.add_noise(latents, noise, timesteps) - (1 - signal).sqrt() * answer

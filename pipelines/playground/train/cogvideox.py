@@ -12,6 +12,7 @@ from diffusers import AutoencoderKLCogVideoX, CogVideoXDDIMScheduler, CogVideoXP
 from torch import Tensor, nn
 from transformers import T5Config, T5EncoderModel
 
+from pipelines.playground.train import teller as looks
 from pipelines.playground.train.clips import WorldClips, open_sets
 from pipelines.playground.train.cogvideox_vae import quick
 from pipelines.playground.train.latents import Batch, Encode, LatentWorld, fingerprint, is_single, near_subjects
@@ -19,7 +20,7 @@ from pipelines.playground.train.optimise import MuonAndAdamW
 from pipelines.playground.train.reader import SHARE as READING
 from pipelines.playground.train.reader import WEIGHT, tokens_of, train_reader
 from pipelines.playground.train.run import Average, Budget, Run, descend, warm_then_cosine
-from pipelines.playground.train.teachers import SHARE, Teachers, train_teachers
+from pipelines.playground.train.teller import SHARE, Teller, train_teller
 from pipelines.playground.train.tokenizer import MAX_TOKENS, load_text_encoder, new_tokenizer
 
 TEXT_DIM = 128
@@ -102,13 +103,14 @@ def new_scheduler() -> CogVideoXDDIMScheduler:
 
 
 def velocity_loss(
-    model: TextAndVideo, scheduler: CogVideoXDDIMScheduler, teachers: Teachers, batch: Batch, noise: Tensor, timesteps: Tensor,
+    model: TextAndVideo, scheduler: CogVideoXDDIMScheduler, teller: Teller, batch: Batch, noise: Tensor, timesteps: Tensor,
     text: Tensor, rotary: tuple[Tensor, Tensor],
 ) -> Tensor:  # fmt: skip
     """Mean square error of v = sqrt(a) noise - sqrt(1-a) x0 at x = sqrt(a) x0 + sqrt(1-a) noise (Salimans and Ho 2022, section 4).
 
     Equal to CogVideoX's loss on x0 with the weight 1 / (1-a). It counts subjects more (`near_subjects`) and asks the teller
-    about the estimate of x0, sqrt(a) x - sqrt(1-a) v.
+    about the estimate of x0, sqrt(a) x - sqrt(1-a) v. The tracker, which helps the other model, is not asked: under much noise
+    the estimate is this network's answer alone, and it learnt mosaics that only look right to the tracker.
     """
     noisy = scheduler.add_noise(batch.latents, noise, timesteps)
     velocity = model(noisy, timesteps, text, rotary).float()
@@ -116,7 +118,8 @@ def velocity_loss(
     share = scheduler.alphas_cumprod.float().to(noisy.device)[timesteps]
     signal, disturbance = share.sqrt(), (1 - share).sqrt()
     estimate = signal.view(-1, 1, 1, 1, 1) * noisy - disturbance.view(-1, 1, 1, 1, 1) * velocity
-    return error + teachers.disagreement(estimate, disturbance / (signal + disturbance), batch)
+    sigma = disturbance / (signal + disturbance)
+    return error + looks.WEIGHT * teller.disagreement(estimate, batch.covers, sigma, batch.labels)
 
 
 def draw_timesteps(count: int, levels: int = 1000) -> Tensor:
@@ -161,7 +164,7 @@ def train_cogvideox(
     torch.manual_seed(seed)
     vae = AutoencoderKLCogVideoX.from_pretrained(vae_folder, torch_dtype=torch.float32).eval().to(device)
     world = LatentWorld(sets, encoder_of(vae, device), folder / f"latents-{fingerprint(vae)}", stills)
-    teachers = train_teachers(world, folder, budget, device, resume=resume, seed=seed)
+    teller = train_teller(world, folder, budget, device, resume=resume, seed=seed)
     torch.manual_seed(seed)
     tokenizer = new_tokenizer()
     model = TextAndVideo(len(tokenizer))
@@ -185,7 +188,7 @@ def train_cogvideox(
         rotary = rotary_of(pipeline, drawn.latents)
         with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
             text = model.encode(ids, mask)
-            loss = velocity_loss(model, pipeline.scheduler, teachers, drawn, noise, timesteps, text, rotary)
+            loss = velocity_loss(model, pipeline.scheduler, teller, drawn, noise, timesteps, text, rotary)
             loss = loss + WEIGHT * reader.disagreement(text, mask, drawn.said)
         return descend(loss, model, optimiser, average)
 
