@@ -7,7 +7,7 @@ import { fillIn } from "./form.js";
 import { hold, lookOf, looks, missing, moved, scene, setLook, twoVideos, wiping } from "./motion.js";
 import { download } from "./project.js";
 import { remove, retry, selected, state, stop, subscribe } from "./jobs.js";
-import { active, duration, escape, fraction, icon } from "./words.js";
+import { active, duration, escape, fraction, icon, shotsOf } from "./words.js";
 
 const calm = window.matchMedia("(prefers-reduced-motion: reduce)");
 
@@ -229,7 +229,7 @@ function caption(job) {
   const r = job.request;
   const facts = [`${r.width} × ${r.height}`, `${r.frames} frames`, `${r.steps} steps`, `guidance ${r.guidance}`];
   if ("strength" in r) facts.push(`strength ${r.strength}`);
-  if (isBoard(job)) facts.unshift(r.only?.length ? `${r.only.length} of ${r.shots.length} shots` : `${r.shots.length} shots`);
+  if (isBoard(job)) facts.unshift(r.only?.length ? `${r.only.length} of ${r.shots.length} shots` : shotsOf(r.shots.length));
   if (r.style) facts.unshift(r.style);
   if (r.injection) facts.push(`injection ${r.injection}`);
   if (job.state === "done" && job.started && job.finished) facts.push(`drawn in ${duration(job.finished - job.started)}`);

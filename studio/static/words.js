@@ -16,6 +16,8 @@ export function bytes(count) {
   return `${value < 10 && power > 1 ? value.toFixed(1) : Math.round(value)} ${units[power]}`;
 }
 
+export const shotsOf = (count) => `${count} ${count === 1 ? "shot" : "shots"}`;
+
 export const STATES = {
   queued: "Waiting", running: "Drawing", done: "Done",
   failed: "Failed", cancelled: "Stopped", interrupted: "Interrupted",
