@@ -44,8 +44,8 @@ def draw_board(
 ) -> Iterator[Event | Finished]:
     """Draw the shots of `request`, which fits the model and has all its seeds.
 
-    Yields Progress; per step and shot the Previews "shot 1" (its estimate at latent size) and "shot 1, character" (its mask on
-    the token grid); and a Finished for each wanted shot as soon as it is done.
+    Yields Progress; per step and shot the Previews "shot 1" (its estimate at latent size), "shot 1, alone" as soon as that is
+    another, and "shot 1, character" (its mask on the token grid); and a Finished for each wanted shot as soon as it is done.
 
     Args:
         words: the prompt of each shot, which name the `character` so.
@@ -148,6 +148,8 @@ def _views(backbone: Backbone, takes: Sequence[Take], index: int) -> Iterator[Pr
     for take in takes:
         name = f"shot {take.number + 1}"
         yield Preview("frames", name, index, backbone.preview(take.estimate))
+        if take.ours is not None:
+            yield Preview("frames", f"{name}, alone", index, backbone.preview(take.alone_estimate))
         if take.mask is not None:
             yield Preview("mask", f"{name}, character", index, take.mask.float().cpu().numpy())
 

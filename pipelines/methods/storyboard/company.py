@@ -95,8 +95,9 @@ class Company:
                 take.features = row[own.text :].unflatten(0, own.grid)
             queries = {layer: said.latest(layer) for layer in said.layers} if said else {}
         for take, part in zip(takes, prediction.split(1), strict=True):
+            take.alone_estimate = take.alone.clean(part, index)
             if take.ours is None or index == wanted.first:
-                take.estimate = take.alone.clean(part, index)
+                take.estimate = take.alone_estimate
             take.alone.step(part, index)
         return queries
 

@@ -61,12 +61,18 @@ def plan(request: StoryboardRequest, entry: ModelEntry) -> Plan:
 
 
 def estimate(request: StoryboardRequest, entry: ModelEntry, on_disk: bool) -> Estimate:
-    """Each shot is drawn alone and in company, and once more of both in three passes; a single one is drawn plainly."""
+    """Each shot is drawn alone and in company, and once more of both in three passes; a single one is drawn plainly.
+
+    Memory is that of the shots that are drawn at a time, two at least: the anchors.
+    """
     plain, count = generation.estimate(request, entry, on_disk), len(drawn(request))
     clips = 1 + ALONE if len(request.shots) > 1 else 1.0
     if request.passes == "three" and request.refine and len(request.shots) > 1:
         clips *= 2
-    return replace(plain, seconds=round(plain.seconds * count * clips, 1))
+    at_once = max(len(anchors_of(request)), min(request.together, count), 1)
+    longer = request.model_copy(update={"frames": request.frames * at_once})
+    memory = generation.estimate(longer, entry, on_disk).memory_bytes
+    return replace(plain, seconds=round(plain.seconds * count * clips, 1), memory_bytes=memory)
 
 
 def windows(consistency: float, freedom: float) -> dict[str, float | bool]:

@@ -48,7 +48,7 @@ class Take:
         text, empty: (1, L, D) states of its prompt and of the negative one.
         tokens: positions of the character's words in the prompt.
         alone: drawn without the others; ours: in their company, None as long as both are the same.
-        estimate: of its clean latents, the newest.
+        estimate: of its clean latents, the newest; alone_estimate: the same drawn alone.
         mask: (T', h, w) bool where the character is, once that was asked.
         attention: (T', h, w) sum of the maps of its words over the steps, where masks come from them.
         features: (T', h, w, C) its parts are matched by, of the step at hand.
@@ -62,6 +62,7 @@ class Take:
     alone: Branch
     ours: Branch | None = None
     estimate: Tensor | None = None
+    alone_estimate: Tensor | None = None
     mask: Tensor | None = None
     attention: Tensor | None = None
     features: Tensor | None = None
