@@ -30,10 +30,9 @@ from pipelines.requests import Request
 Run = Callable[[Request], Result]
 """Runs a request to its end."""
 
-STRENGTHS = (0.0, 0.2, 0.4, 0.6, 0.8)
-"""Shares of the steps; 0 is the model alone."""
+STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""Shares of the steps; 0 is the model alone. The model's default is measured too."""
 
-DEFAULT = MotionRequest.model_fields["strength"].default
 CLASSES = ("same class", "other class")
 MOVING = ("left", "right", "rise", "fall", "zigzag", "circle", "jump", "swing")
 
@@ -87,11 +86,13 @@ class Claims:
     def __init__(self, model: ModelEntry, run: Run, judge: Judge, segmenter: Segmenter) -> None:
         self.model, self.run, self.judge, self.segmenter = model, run, judge, segmenter
         self.shape = (model.default_frames, model.default_height, model.default_width)
+        self.default = float(wishes(model, MotionRequest.method).get("strength", MotionRequest.model_fields["strength"].default))
+        self.strengths = sorted({*STRENGTHS, self.default})
 
     def rows(self, sources: int) -> Iterator[Row]:
         """All rows over `sources` held-out sources; errors are over sources."""
         cases = [case_of(index) for index in range(sources)]
-        found = {(kind, strength): [] for kind in CLASSES for strength in STRENGTHS}
+        found = {(kind, strength): [] for kind in CLASSES for strength in self.strengths}
         with TemporaryDirectory() as folder:
             for case in cases:
                 for where, figures in self.one(case, Path(folder)):
@@ -109,7 +110,7 @@ class Claims:
         base = {"model": self.model.name, "source": str(source), "seed": case.seed} | self.model.defaults()
         base |= wishes(self.model, MotionRequest.method)
         for kind in CLASSES:
-            for strength in STRENGTHS:
+            for strength in self.strengths:
                 result = self.run(MotionRequest.read(base | {"prompt": case.prompt(kind), "strength": strength}))
                 yield (kind, strength), self._found(result, case, kind, frames, track)
 
@@ -140,10 +141,10 @@ class Claims:
 
     def _bars(self, found: dict[tuple[str, float], list[Found]]) -> Iterator[Row]:
         """What the default strength is to reach."""
-        tracks = {strength: [clip.track for kind in CLASSES for clip in found[kind, strength]] for strength in (0.0, DEFAULT)}
-        yield from _row(f"{self.model.name}: centroid track like the source's, default strength", tracks[DEFAULT], 0.8)
+        tracks = {strength: [clip.track for kind in CLASSES for clip in found[kind, strength]] for strength in (0.0, self.default)}
+        yield from _row(f"{self.model.name}: centroid track like the source's, default strength", tracks[self.default], 0.8)
         yield from _row(f"{self.model.name}: centroid track unlike the source's without it", [-value for value in tracks[0.0]], -0.3)
-        seen = [float(clip.shape_seen) for clip in found["other class", DEFAULT]]
+        seen = [float(clip.shape_seen) for clip in found["other class", self.default]]
         yield from _row(f"{self.model.name}: the prompt's subject is seen across classes, default strength", seen, 0.85)
 
 
@@ -163,7 +164,8 @@ def draw_curves(rows: Sequence[Row], folder: Path) -> None:
         for place, what in enumerate(("motion fidelity", "identity leak")):
             axes = figure.add_subplot(1, 2, place + 1, xlabel="share of the steps with the source's queries", ylabel=what, title=model)
             for kind in CLASSES:
-                known = {strength: table[kind, strength, what] for strength in STRENGTHS if (kind, strength, what) in table}
+                strengths = sorted(strength for one, strength, figure in table if (one, figure) == (kind, what))
+                known = {strength: table[kind, strength, what] for strength in strengths}
                 errors = [row.standard_error or 0 for row in known.values()]
                 axes.errorbar(list(known), [row.value for row in known.values()], errors, label=kind, marker="o", capsize=3)
             axes.legend()

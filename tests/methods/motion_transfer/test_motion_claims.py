@@ -22,7 +22,7 @@ from pipelines.playground.vocabulary import COLOURS, MOTIONS, PLACES, SHAPES
 
 @pytest.fixture
 def rows(tiny_wan_folder, tmp_path, one_thread, monkeypatch) -> list[Row]:
-    monkeypatch.setattr(claims, "STRENGTHS", (0.0, 0.6))
+    monkeypatch.setattr(claims, "STRENGTHS", (0.0,))
     store = open_store(tmp_path / "home", "cpu")
     model = replace(entry(str(tiny_wan_folder)), default_frames=5, default_height=32, default_width=32, default_steps=2)
 
