@@ -97,6 +97,31 @@ PLAYGROUND_WAN = ModelEntry(
     parameters=4_339_712,
 )
 
+PLAYGROUND_COG = ModelEntry(
+    name="playground-cogvideox",
+    family="cogvideox",
+    title="Playground (CogVideoX)",
+    repo=None,
+    revision=None,
+    path="assets/models/playground-cogvideox",
+    bytes=13_100_000,
+    licence="Same as this project",
+    description="Small, with text and video in one attention: toys and people in simple scenes. At home at 64 x 64.",
+    can=(TEXT_TO_VIDEO,),
+    default_width=64,
+    default_height=64,
+    default_frames=17,
+    default_steps=20,
+    default_guidance=4.0,
+    fps=8,
+    size_multiple=16,
+    min_size=32,
+    max_size=192,
+    frame_step=4,
+    max_frames=33,
+    parameters=4_419_328,
+)
+
 WAN_SMALL = ModelEntry(
     name="wan2.1-1.3b",
     family="wan",
@@ -222,11 +247,11 @@ LTX = ModelEntry(
     parameters=1_923_385_472,
 )
 
-ENTRIES = (PLAYGROUND_WAN, WAN_SMALL, WAN_LARGE, COG_SMALL, COG_LARGE, LTX)
+ENTRIES = (PLAYGROUND_WAN, PLAYGROUND_COG, WAN_SMALL, WAN_LARGE, COG_SMALL, COG_LARGE, LTX)
 
 
 def entries() -> tuple[ModelEntry, ...]:
-    """All known models, the one that comes with the project first."""
+    """All known models, those that come with the project first."""
     return ENTRIES
 
 

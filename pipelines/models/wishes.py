@@ -19,7 +19,7 @@ WISHES: dict[str, dict[str, Wish]] = {
         "animatediff": _QUERIES | {"strength": 0.4, "clean_up": True},
         "playground-wan": {"strength": 0.75, "first_layer": 0.25, "last_layer": 0.75, "recorded": "one level", "level": 450.0},
     },
-    "storyboard": {"playground-wan": {"masks": "preview", "masks_every": 2}},
+    "storyboard": {name: {"masks": "preview", "masks_every": 2} for name in ("playground-wan", "playground-cogvideox")},
 }
 """Method -> model, or its family -> settings (Motion by Queries, appendix A.1 and A.1.1; CogVideoX is not among its models)."""
 
