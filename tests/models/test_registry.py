@@ -42,7 +42,7 @@ def test_a_model_is_found_by_name_and_by_repository():
 
 @pytest.mark.parametrize("name", ["", "nothing", "playground", "a" * 500, "\0"])
 def test_an_unknown_name_lists_the_known_ones(name):
-    with pytest.raises(UserError, match=r"choose one of playground-wan, wan2\.1-1\.3b"):
+    with pytest.raises(UserError, match=r"choose one of playground-wan, playground-cogvideox, wan2\.1-1\.3b"):
         entry(name)
 
 
