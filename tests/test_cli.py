@@ -72,8 +72,8 @@ def test_the_list_of_models(capsys):
     assert code == 0 and "wan2.1-14b" in out and "Apache-2.0" in out and "28.9 GB" in out
     for arguments in (("models", "--json"), ("models", "list", "--json"), ("models", "--json", "list")):
         rows = json.loads(run(capsys, *arguments)[1])
-        assert [row["name"] for row in rows][:2] == ["playground-wan", "wan2.1-1.3b"]
-        assert rows[1]["revision"] and rows[1]["on_disk"] is False
+        assert [row["name"] for row in rows][:3] == ["playground-wan", "playground-cogvideox", "wan2.1-1.3b"]
+        assert rows[2]["revision"] and rows[2]["on_disk"] is False
 
 
 def test_models_that_cannot_be_fetched_or_deleted(capsys, monkeypatch):

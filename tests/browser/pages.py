@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import Locator, Page
+from contextlib import suppress
+
+from playwright.sync_api import Locator, Page, TimeoutError
 
 STAGE = "likeness-stage"
 PROBLEM = ".lk-problem:visible"
@@ -27,12 +29,18 @@ def _field(page: Page, setting: str) -> Locator:
 
 
 def open_tab(page: Page, name: str) -> None:
-    """Tabs without room, on a phone, are in a menu."""
-    tab = page.get_by_role("tab", name=name, exact=True)
-    if not tab.is_visible():
-        page.locator(".lk-tabs .overflow-menu > button").click()
-        tab = page.locator(".lk-tabs .overflow-dropdown button").get_by_text(name, exact=True)
-    tab.click()
+    """Tabs without room, on a phone, are in a menu; which ones settles a moment after the page has come."""
+    tab, menu = page.get_by_role("tab", name=name, exact=True), page.locator(".lk-tabs .overflow-menu > button")
+    entry = page.locator(".lk-tabs .overflow-dropdown button").get_by_text(name, exact=True)
+    for _ in range(50):
+        shown = next((place for place in (tab, entry, menu) if place.is_visible()), None)
+        with suppress(TimeoutError):  # it went into the menu, or came out of it, just then
+            if shown:
+                shown.click(timeout=2000)
+            if shown in (tab, entry):
+                return
+        page.wait_for_timeout(200)
+    raise AssertionError(f"there is no tab {name}")
 
 
 def generate(page: Page, prompt: str, **settings: object) -> None:
