@@ -121,8 +121,7 @@ def _in_company(company: Company, takes: list[Take], pace: _Pace, kept: Kept, do
             company.step(group, index, bank, anchors=group is groups[0])
             yield from _views(company.backbone, group, index)
             yield pace.progress(len(group))
-        last = index == company.wanted.last
-        kept.save(takes, index + 1, company.fixed is not None, company.fixed, now=last and index >= done)
+        kept.save(takes, index + 1, company.fixed is not None, company.fixed, now=index == company.wanted.last)
 
 
 def _to_the_end(company: Company, takes: list[Take], pace: _Pace, kept: Kept | None = None) -> Iterator[Event | Finished]:

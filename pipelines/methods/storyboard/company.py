@@ -177,8 +177,8 @@ class Company:
         layout, blocks = backbone.tokens(takes[0].alone.latents), backbone.blocks()
         if anchors:
             bank.shown.clear()
-        with sharing(backbone, self.wanted.shared) as state:
-            for layer in self.wanted.shared:
+        with sharing(backbone, range(len(blocks))) as state:
+            for layer in state.layers:
                 if anchors:
                     state.set(layer, partial(self._between, blocks[layer], layout, takes, bank))
                 else:

@@ -9,6 +9,7 @@ from skimage.filters import threshold_otsu
 
 from pipelines.evaluation import metrics
 from pipelines.evaluation.eyes import encoder, segmenting
+from pipelines.methods.storyboard.masks import LEAST
 
 GREY = 127
 """What is put where the character is not."""
@@ -36,7 +37,7 @@ def consistency(clips: Sequence[np.ndarray], words: str) -> dict[str, object]:
 
 def character(frames: np.ndarray, likely: np.ndarray) -> np.ndarray:
     """Frames (N, H, W, 3) uint8 of those (T, H, W, 3) in which the character is, all else grey; `likely` (T, H, W) is 0..1."""
-    if likely.max() - likely.min() < 0.05:
+    if likely.max() - likely.min() < LEAST:
         return frames[:0]
     mask = likely > threshold_otsu(likely.ravel())
     seen = mask.any((1, 2))

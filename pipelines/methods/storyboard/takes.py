@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -84,7 +84,6 @@ class Wanted:
     flow: frozenset[int]
     refined: tuple[int, ...] = ()
     matching: int = 0
-    shared: tuple[int, ...] = field(default=())
 
     @property
     def first(self) -> int | None:
@@ -98,7 +97,7 @@ class Wanted:
 
     def without_refinement(self) -> Wanted:
         """The same as the second of three passes."""
-        return Wanted(self.share, frozenset(), self.keep, self.flow, self.refined, self.matching, self.shared)
+        return replace(self, refine=frozenset())
 
 
 def wanted_of(request: StoryboardRequest, backbone: Backbone, timesteps: Sequence[float]) -> Wanted:
@@ -116,7 +115,6 @@ def wanted_of(request: StoryboardRequest, backbone: Backbone, timesteps: Sequenc
         flow=frozenset(steps) - keep if request.flow_queries else frozenset(),
         refined=tuple(Window("layers", request.refine_first, request.refine_last).layers(depth)),
         matching=Window("layers", request.matching_layer, request.matching_layer).layers(depth)[0],
-        shared=tuple(range(depth)),
     )
 
 
