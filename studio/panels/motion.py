@@ -10,7 +10,7 @@ from pipelines.methods.motion_transfer.request import MotionRequest
 from studio.examples import cards
 from studio.form import Choice, Form
 from studio.markup import element
-from studio.panels.parts import action, advanced, model_and_shape
+from studio.panels.parts import advanced, drawing_tab, model_and_shape
 
 HINT = "Choose a clip that moves as you like, say what shall move so, and press Generate."
 
@@ -18,14 +18,7 @@ HINT = "Choose a clip that moves as you like, say what shall move so, and press 
 def motion_panel(page: gr.Blocks, models: Sequence[Choice]) -> None:
     """Build the tab's content in the surrounding gradio layout."""
     form = Form(MotionRequest, models, elsewhere=("source", "start", "end", "crop", "lora"))
-    with gr.Row(elem_classes="lk-panel"):
-        with gr.Column(elem_classes="lk-controls"):
-            _controls(form)
-            button = action(form)
-        with gr.Column(elem_classes="lk-view"):
-            element("likeness-stage", hint=HINT)
-            element("likeness-clips")
-    form.connect(page, button)
+    drawing_tab(page, form, _controls, HINT)
 
 
 def _controls(form: Form) -> None:

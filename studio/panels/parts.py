@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import gradio as gr
 
 from studio.form import Form
 from studio.markup import element
+
+
+def drawing_tab(page: gr.Blocks, form: Form, controls: Callable[[Form], None], hint: str) -> None:
+    """A tab's content: what `controls` places and the button at the left, the stage and the clips at the right.
+
+    Args:
+        hint: what the empty stage says.
+    """
+    with gr.Row(elem_classes="lk-panel"):
+        with gr.Column(elem_classes="lk-controls"):
+            controls(form)
+            button = action(form)
+        with gr.Column(elem_classes="lk-view"):
+            element("likeness-stage", hint=hint)
+            element("likeness-clips")
+    form.connect(page, button)
 
 
 def model_and_shape(form: Form) -> None:

@@ -12,7 +12,7 @@ from pipelines.methods.storyboard.plan import windows
 from pipelines.methods.storyboard.request import StoryboardRequest
 from studio.form import Choice, Form
 from studio.markup import element
-from studio.panels.parts import action, advanced, model_and_shape
+from studio.panels.parts import advanced, drawing_tab, model_and_shape
 
 HINT = "Say who is in every shot and what happens in each, then press Generate."
 
@@ -37,14 +37,7 @@ STOPS = 21
 def storyboard_panel(page: gr.Blocks, models: Sequence[Choice]) -> None:
     """Build the tab's content in the surrounding gradio layout."""
     form = Form(StoryboardRequest, models, elsewhere=("subject", "lora"))
-    with gr.Row(elem_classes="lk-panel"):
-        with gr.Column(elem_classes="lk-controls"):
-            _controls(form)
-            button = action(form)
-        with gr.Column(elem_classes="lk-view"):
-            element("likeness-stage", hint=HINT)
-            element("likeness-clips")
-    form.connect(page, button)
+    drawing_tab(page, form, _controls, HINT)
 
 
 def _controls(form: Form) -> None:
