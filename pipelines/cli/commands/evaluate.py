@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,6 @@ from pipelines.cli.method import add_home
 if TYPE_CHECKING:
     import numpy as np
 
-    from pipelines.evaluation.eyes import Eyes
     from pipelines.evaluation.rows import Row
     from pipelines.events import Result
     from pipelines.models.registry import ModelEntry
@@ -72,13 +72,16 @@ class Measure:
 
 
 def _playground(models: list[ModelEntry], store: ModelStore, count: int, about: dict[str, object]) -> Iterator[Row]:
-    from pipelines.evaluation.eyes import open_eyes, rows_of_eyes
+    from pipelines.evaluation.apart import side_by_side
+    from pipelines.evaluation.eyes import open_eyes
+    from pipelines.evaluation.playground import SUBJECTS
+    from pipelines.models.placement import resolve_device
 
     eyes = open_eyes()
     about["missing"] = eyes.missing()
-    yield from rows_of_eyes(eyes, count < CAPTIONS)
-    for model in models:
-        yield from _rows_of(model, store, eyes, count)
+    drawn = [partial(_rows_of, model.name, store.home, store.device, count, of) for of in SUBJECTS for model in models]
+    for rows in side_by_side([*drawn, partial(_rows_of_eyes, count < CAPTIONS)], resolve_device(store.device)):
+        yield from rows
     if eyes.missing():
         print(f"Left out are the figures that need {', '.join(eyes.missing())}, not trained yet.")
 
@@ -151,21 +154,34 @@ MEASURES = {
     "playground": Measure("the embedded models on held-out scenes", CAPTIONS, "captions", _playground),
     "v-warper": Measure("matching by layer; identity, agreement and motion of subjects", PAIRS, "pairs", _v_warper, _draw_v_warper),
     "motion": Measure("motion fidelity and identity leak over the strength of motion transfer", SOURCES, "sources", _motion, _draw_motion),
+    "storyboard": Measure("set consistency and motion of boards, drawn in every way", BOARDS, "boards", _storyboard, _draw_storyboard),
 }
 
 
-def _rows_of(model: ModelEntry, store: ModelStore, eyes: Eyes, count: int) -> Iterator[Row]:
+def _rows_of_eyes(quick: bool) -> list[Row]:
+    from pipelines.evaluation.eyes import open_eyes, rows_of_eyes
+
+    return list(rows_of_eyes(open_eyes(), quick))
+
+
+def _rows_of(name: str, home: Path, device: str, count: int, subjects: str) -> list[Row]:
+    """The rows of one model that are about toys or people, in a process of its own."""
+    from pipelines.backbones import open_store
+    from pipelines.evaluation.eyes import open_eyes
     from pipelines.evaluation.playground import evaluate
     from pipelines.methods.generate.request import GenerateRequest
+    from pipelines.models.registry import entry
 
+    model, store = entry(name), open_store(home, device)
     finish = _to_the_end(store)
 
     def draw(prompt: str, seed: int, frames: int | None = None) -> np.ndarray:
         values = model.defaults() | ({"frames": frames} if frames else {})
-        return finish(GenerateRequest(model=model.name, prompt=prompt, seed=seed, **values)).frames
+        return finish(GenerateRequest(model=name, prompt=prompt, seed=seed, **values)).frames
 
-    with store.use(model.name) as backbone:
-        yield from evaluate(model.name, backbone, draw, (model.default_frames, model.default_height, model.default_width), eyes, count)
+    shape = (model.default_frames, model.default_height, model.default_width)
+    with store.use(name) as backbone:
+        return list(evaluate(name, backbone, draw, shape, open_eyes(), count, (subjects,)))
 
 
 COMMAND = Command("evaluate", "figures of the models and methods, measured on this machine", _add_arguments, _run)
