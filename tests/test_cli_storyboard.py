@@ -93,7 +93,7 @@ def test_boards_that_cannot_be_drawn(values: dict, says: str) -> None:
 def test_the_sliders_stand_for_the_papers_numbers_in_the_middle() -> None:
     fields = StoryboardRequest.model_fields
     assert all(fields[name].default == value for name, value in windows(0.5, 0.5).items())
-    assert windows(0, 0.5)["refine"] is False
+    assert windows(0, 0.5)["refine_until"] == windows(0, 0.5)["share_until"] == 950
     assert windows(1, 0)["share_until"] < windows(0.5, 0)["share_until"] and windows(0.5, 0)["dropout"] > 0
     for consistency in (0, 0.3, 1):
         for freedom in (0, 0.3, 1):

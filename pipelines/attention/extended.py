@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -44,8 +45,9 @@ def together(parts: Sequence[Shown]) -> Shown:
 
 
 def extended(
-    query: Tensor, key: Tensor, value: Tensor, shown: Shown, text: int, frames: int, *, framewise: bool = True, cells: int = CELLS
-) -> Tensor:
+    query: Tensor, key: Tensor, value: Tensor, shown: Shown, text: int, frames: int, *, framewise: bool = True, weight: float = 1.0,
+    cells: int = CELLS,
+) -> Tensor:  # fmt: skip
     """A = softmax(Q K+^T / sqrt(d) + log M+) V+ (Motion by Queries, eq. 1): a clip's own tokens, and those that are shown to it.
 
     In full attention over space and time the own keys are those of the whole clip, and framewise only the added ones belong to
@@ -57,6 +59,7 @@ def extended(
         text: text tokens in front.
         frames: T'.
         framewise: show each frame the tokens of the same frame; else all of them.
+        weight: how much a shown token counts, as if it were there so many times.
         cells: see CELLS.
     """
     if not len(shown):
@@ -69,17 +72,16 @@ def extended(
     for first in range(0, frames, at_once):
         last = min(first + at_once, frames)
         seen = _within(shown, first, last) if framewise else shown
-        mask = None
-        if framewise and last - first > 1:
-            own = torch.arange(first, last, device=query.device).repeat_interleave(side)
-            same = own[:, None] == seen.frame
-            mask = torch.cat([same.new_ones(len(own), key.shape[2]), same], 1)
+        own = torch.arange(first, last, device=query.device).repeat_interleave(side) if framewise and last - first > 1 else None
+        mask = _mask(own, seen, key.shape[2], weight, query)
         keys, values = torch.cat([key, seen.key], 2), torch.cat([value, seen.value], 2)
         parts.append(F.scaled_dot_product_attention(video[:, :, first * side : last * side], keys, values, attn_mask=mask))
     return torch.cat(parts, 2)
 
 
-def extended_in_frames(query: Tensor, key: Tensor, value: Tensor, shown: Shown, frames: int, *, framewise: bool = True) -> Tensor:
+def extended_in_frames(
+    query: Tensor, key: Tensor, value: Tensor, shown: Shown, frames: int, *, framewise: bool = True, weight: float = 1.0
+) -> Tensor:
     """The same where each frame attends to itself alone: (rows * T', heads, h * w, d), as in a UNet."""
     if not len(shown):
         return attend(query, key, value)
@@ -88,8 +90,23 @@ def extended_in_frames(query: Tensor, key: Tensor, value: Tensor, shown: Shown, 
     for frame in range(frames):
         seen = _within(shown, frame, frame + 1) if framewise else shown
         keys, values = torch.cat([key[:, frame], seen.key], 2), torch.cat([value[:, frame], seen.value], 2)
-        parts.append(attend(query[:, frame], keys, values))
+        mask = _mask(None, seen, key.shape[3], weight, query)
+        parts.append(F.scaled_dot_product_attention(query[:, frame], keys, values, attn_mask=mask))
     return torch.stack(parts, 1).flatten(0, 1)
+
+
+def _mask(own: Tensor | None, seen: Shown, count: int, weight: float, like: Tensor) -> Tensor | None:
+    """log M+ for `count` own keys and those that are seen, added to the scores; None where nothing has to be.
+
+    Args:
+        own: (Q,) frame of each query, which sees its own frame's alone; None where all that is seen is for all of them.
+    """
+    if own is None and weight == 1:
+        return None
+    shown = like.new_full((1 if own is None else len(own), len(seen)), math.log(weight))
+    if own is not None:
+        shown = shown.masked_fill(own[:, None] != seen.frame, -math.inf)
+    return torch.cat([shown.new_zeros(len(shown), count), shown], 1)
 
 
 def _for_rows(shown: Shown, rows: int) -> Shown:

@@ -17,9 +17,9 @@ WISHES: dict[str, dict[str, Wish]] = {
         "cogvideox": {"strength": 0.6, "first_layer": 0.25, "last_layer": 0.75, "recorded": "one level", "level": 300.0},
         "ltx": _QUERIES | {"strength": 0.4, "same_noise": True, "match_values": True},
         "animatediff": _QUERIES | {"strength": 0.4, "clean_up": True},
-        "playground-wan": {"strength": 0.75, "first_layer": 0.25, "last_layer": 0.75, "recorded": "one level", "level": 450.0},
+        "playground-wan": {"strength": 0.75, "first_layer": 0.0, "last_layer": 0.75, "recorded": "one level", "level": 450.0},
     },
-    "storyboard": {name: {"masks": "preview", "masks_every": 2} for name in ("playground-wan", "playground-cogvideox")},
+    "storyboard": {name: {"masks": "preview", "masks_every": 2, "refine": False} for name in ("playground-wan", "playground-cogvideox")},
 }
 """Method -> model, or its family -> settings (Motion by Queries, appendix A.1 and A.1.1; CogVideoX is not among its models)."""
 

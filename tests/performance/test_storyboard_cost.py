@@ -27,7 +27,8 @@ from pipelines.models.wishes import wishes
 model, store, shots = entry(sys.argv[1]), open_store(), int(sys.argv[2])
 texts = [shot["text"] for number in range((shots + 3) // 4) for shot in board_of(number, tuning=True)["shots"]]
 base = {"model": model.name} | model.defaults()
-board = base | wishes(model, "storyboard") | {"prompt": "a red star", "seed": 1, "shots": [{"text": text} for text in texts[:shots]]}
+asked = {"prompt": "a red star", "seed": 1, "shots": [{"text": text} for text in texts[:shots]]}
+board = base | wishes(model, "storyboard") | asked | {"refine": True}
 seconds = {"alone": [], "fused": [], "three": []}
 with store.use(model.name):
     pass

@@ -187,10 +187,11 @@ class Company:
 
     def _seeing(self, block: AttentionBlock, layout: TokenLayout, shown: Shown, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """What a layer says of rows that are shown something."""
-        framewise, own = self.request.sharing == "framewise", block.tokens(layout)
+        request, own = self.request, block.tokens(layout)
+        how = {"framewise": request.sharing == "framewise", "weight": request.share_weight}
         if block.folded:
-            return extended_in_frames(query, key, value, shown, own.frames, framewise=framewise)
-        return extended(query, key, value, shown, own.text, own.frames, framewise=framewise)
+            return extended_in_frames(query, key, value, shown, own.frames, **how)
+        return extended(query, key, value, shown, own.text, own.frames, **how)
 
     def _between(
         self, block: AttentionBlock, layout: TokenLayout, takes: Sequence[Take], bank: Bank, query: Tensor, key: Tensor, value: Tensor

@@ -62,10 +62,11 @@ def plan(request: StoryboardRequest, entry: ModelEntry) -> Plan:
 
 def estimate(request: StoryboardRequest, entry: ModelEntry, on_disk: bool) -> Estimate:
     """Each shot is drawn alone and in company, and once more of both in three passes; a single one is drawn plainly.
+    An empty board is estimated as one shot.
 
     Memory is that of the shots that are drawn at a time, two at least: the anchors.
     """
-    plain, count = generation.estimate(request, entry, on_disk), len(drawn(request))
+    plain, count = generation.estimate(request, entry, on_disk), max(1, len(drawn(request)))
     clips = 1 + ALONE if len(request.shots) > 1 else 1.0
     if request.passes == "three" and request.refine and len(request.shots) > 1:
         clips *= 2
@@ -75,18 +76,16 @@ def estimate(request: StoryboardRequest, entry: ModelEntry, on_disk: bool) -> Es
     return replace(plain, seconds=round(plain.seconds * count * clips, 1), memory_bytes=memory)
 
 
-def windows(consistency: float, freedom: float) -> dict[str, float | bool]:
+def windows(consistency: float, freedom: float) -> dict[str, float]:
     """What the two sliders of a board, 0..1 each, stand for; at 0.5 and 0.5 the paper's numbers (B.14).
 
     Args:
-        consistency: how long the character's looks are shared and refined, and how strongly.
+        consistency: how long the character's looks are shared, and refined where the model gains by it.
         freedom: how long each shot keeps the queries it would have alone; little of it drops some of them besides.
     """
     return {
         "share_until": round(950 - 800 * consistency, -1),
         "refine_until": round(950 - 720 * consistency, -1),
-        "refine": consistency > 0,
-        "refine_strength": round(min(1.6 * consistency, 1.0), 2),
         "keep_until": round(1000 - 500 * freedom, -1),
         "dropout": round(max(0.0, 0.4 - 0.8 * freedom), 2),
     }

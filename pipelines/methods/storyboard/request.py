@@ -40,7 +40,10 @@ class StoryboardRequest(VideoRequest):
 
     method = "storyboard"
     package = "storyboard"
-    by_model = (*VideoRequest.by_model, "masks", "masks_every", "refine_first", "refine_last", "refine_strength", "matching_layer")
+    by_model = (
+        *VideoRequest.by_model, "share_weight", "masks", "masks_every",
+        "refine", "refine_first", "refine_last", "refine_strength", "matching_layer",
+    )  # fmt: skip
 
     shots: tuple[Shot, ...] = Field((), max_length=MOST_SHOTS)
     anchors: tuple[Annotated[int, Field(ge=0, lt=MOST_SHOTS)], ...] = Field((0, 1), max_length=2)
@@ -65,6 +68,10 @@ class StoryboardRequest(VideoRequest):
     share_until: float = setting(
         550.0, label="Sharing until", advanced=True, help="Noise at which it ends (B.14).", ge=0, le=1000, step=10, slider=(0, 1000)
     )
+    share_weight: float = setting(
+        1.0, label="Weight of what is shared", advanced=True, ge=0.1, le=32, step=0.5, slider=(0.5, 16),
+        help="As if each token of the anchors were there so many times; 1 is the paper's.",
+    )  # fmt: skip
     masks: Masks = setting(
         "picture", label="Character found in", choices=["picture", "preview", "attention"], advanced=True,
         help="By a segmenter in the decoded estimate (the paper) or its quick preview, which costs less; or by the attention to its words.",
