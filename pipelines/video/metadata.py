@@ -49,6 +49,14 @@ def read_request(path: str | Path) -> Request:
     return Request.from_json(text)
 
 
+def prompt_of(path: Path) -> str:
+    """The prompt that a clip was made with; "" for one that was not made here."""
+    try:
+        return str(getattr(read_request(path), "prompt", ""))
+    except UserError:
+        return ""
+
+
 def kind_of(path: Path) -> Kind | None:
     """What the file is by its first bytes; None for anything else. Raises NotAvailable when there is no file."""
     try:

@@ -66,10 +66,11 @@ class ClipRoutes:
         return clip.to_json()
 
     def _example(self, clips: Clips, file: Any) -> Clip:
-        if file not in [entry["file"] for entry in examples()]:
+        words = {entry["file"]: entry["caption"] for entry in examples()}
+        if not isinstance(file, str) or file not in words:
             raise UserError("There is no such example; reload the page.")
         kept = next((clip for clip in clips.all() if clip.example == file), None)
-        return kept or clips.add(EXAMPLES / file, file, example=file)
+        return kept or clips.add(EXAMPLES / file, file, file, words[file])
 
     async def change(self, web: WebRequest) -> dict[str, Any]:
         """delete or undo_delete."""

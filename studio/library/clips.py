@@ -48,6 +48,7 @@ class Clip:
         name: what it was called by whoever brought it.
         seconds, width, height, fps, frames: as in `pipelines.video.excerpt.Description`.
         example: the file of `assets/examples` that it is a copy of, or "".
+        words: what it shows, where that is known: the caption of an example, the prompt of a clip that was made here; else "".
     """
 
     id: str
@@ -59,6 +60,7 @@ class Clip:
     fps: float
     frames: int
     example: str = ""
+    words: str = ""
 
     @property
     def source(self) -> str:
@@ -93,9 +95,10 @@ class Clips:
         """Where the clip itself is."""
         return self.folder / clip.id / clip.file
 
-    def add(self, file: Path, name: str, example: str = "") -> Clip:
+    def add(self, file: Path, name: str, example: str = "", words: str = "") -> Clip:
         """Keep a copy of the clip in `file`, called `name`. Raises UserError, and keeps nothing, for what is no clip or too much."""
         from pipelines.video.excerpt import describe
+        from pipelines.video.metadata import prompt_of
 
         self._make_room(file.stat().st_size)
         clip_id = secrets.token_urlsafe(8)
@@ -106,7 +109,8 @@ class Clips:
             shutil.copyfile(file, kept)
             found = describe(kept)
             shown = " ".join(name.replace("\\", "/").rsplit("/", 1)[-1].split())[:120] or kept.name
-            clip = Clip(clip_id, kept.name, shown, found.seconds, found.width, found.height, found.fps, found.frames, example)
+            facts = (found.seconds, found.width, found.height, found.fps, found.frames)
+            clip = Clip(clip_id, kept.name, shown, *facts, example, words or prompt_of(kept))
             (fresh / CARD).write_text(json.dumps(asdict(clip)), encoding="utf-8")
             os.replace(fresh, self.folder / clip_id)
             return clip

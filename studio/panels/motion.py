@@ -27,6 +27,7 @@ def _controls(form: Form) -> None:
     form.place("prompt", placeholder="A blue star jumps in the snow", info=None)
     with gr.Column(elem_classes="lk-group"):
         element("likeness-taken", method=method)
+        form.place("source_prompt", placeholder="A red ball bounces in a meadow")
         form.place("strength")
     model_and_shape(form)
     advanced(form)

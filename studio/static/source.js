@@ -7,7 +7,7 @@ import { Part } from "./part.js";
 import { bytes, duration, escape, icon } from "./words.js";
 
 const LARGEST = 256 * 1024 * 1024;
-const NOTHING = { source: "", start: 0, end: 0, crop: "" };
+const NOTHING = { source: "", start: 0, end: 0, crop: "", source_prompt: "" };
 
 const FRAME = `<p class="lk-label">Source clip</p><div data-part="body"></div><p class="lk-refused" role="alert"></p>`;
 
@@ -55,7 +55,7 @@ class Source extends HTMLElement {
 
   choose(clip) {
     this.turn("");
-    fill(this.method, clip ? { ...NOTHING, source: clip.source } : NOTHING);
+    fill(this.method, clip ? { ...NOTHING, source: clip.source, source_prompt: clip.words ?? "" } : NOTHING);
   }
 
   turn(mode) {
@@ -101,8 +101,8 @@ class Source extends HTMLElement {
 
   async remove(clip) {
     const chosen = this.chosen() === clip;
-    const { source, start, end, crop } = this.values();
-    const answer = await deleteClip(clip, () => { if (chosen && !this.values().source) fill(this.method, { source, start, end, crop }); });
+    const held = Object.fromEntries(Object.keys(NOTHING).map((name) => [name, this.values()[name]]));
+    const answer = await deleteClip(clip, () => { if (chosen && !this.values().source) fill(this.method, held); });
     if (answer.error) this.say(answer.error);
     else if (chosen) fill(this.method, NOTHING);
   }

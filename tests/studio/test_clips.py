@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute
 from starlette.testclient import TestClient
 from visiting import OURS, STORE, visitor
 
+from pipelines.methods.generate.request import GenerateRequest
 from pipelines.methods.motion_transfer.request import MotionRequest
 from pipelines.video import read_clip, write_clip
 from studio.api import Api
@@ -237,9 +238,16 @@ def test_drawings_of_a_clip_do_not_pile_up(page: TestClient, mp4: bytes, monkeyp
     assert sorted(path.name for path in file.parent.iterdir()) == ["3.webp", "4.webp", "5.webp"]
 
 
+def test_a_clip_that_was_made_here_brings_its_words(page: TestClient, mp4: bytes, tmp_path: Path) -> None:
+    request = GenerateRequest.read({"prompt": "a red ball rises", "frames": 5})
+    made = write_clip(tmp_path / "made.mp4", np.zeros((5, 32, 32, 3), np.uint8), 8, request)
+    assert upload(page, made.read_bytes(), "made.mp4")["words"] == "a red ball rises" and upload(page, mp4)["words"] == ""
+
+
 def test_an_example_becomes_one_of_the_clips_once(page: TestClient) -> None:
     clip = post(page, "clips/example", file="star-jumps-beach.mp4")
     assert clip["name"] == "star-jumps-beach.mp4" and clip["frames"] >= 17
+    assert {"star", "beach"} <= set(clip["words"].split())
     assert post(page, "clips/example", file="star-jumps-beach.mp4")["id"] == clip["id"] and len(clips(page)) == 1
     for file in ("../readme/studio.png", "index.json", None, ["a"], 3):
         assert post(page, "clips/example", file=file)["error"].startswith("There is no such example")

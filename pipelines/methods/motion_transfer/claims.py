@@ -23,7 +23,7 @@ from pipelines.methods.motion_transfer.request import MotionRequest
 from pipelines.models.registry import ModelEntry
 from pipelines.models.wishes import wishes
 from pipelines.playground.render import render
-from pipelines.playground.scene import HELD_OUT_SEEDS, Scene, sample_scene
+from pipelines.playground.scene import HELD_OUT_SEEDS, Scene, caption, sample_scene
 from pipelines.playground.vocabulary import COLOURS, PLACES, SHAPES
 from pipelines.requests import Request
 
@@ -32,6 +32,9 @@ Run = Callable[[Request], Result]
 
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Shares of the steps; 0 is the model alone. The model's default is measured too."""
+
+STILL = 0.03
+"""Spread of a track, of the frame's side, up to which an axis is at rest: a segmenter's centre wavers by as much."""
 
 CLASSES = ("same class", "other class")
 MOVING = ("left", "right", "rise", "fall", "zigzag", "circle", "jump", "swing")
@@ -107,7 +110,8 @@ class Claims:
         frames = render(case.source, *self.shape).frames
         source = write_clip(folder / f"{case.seed}.png", frames, self.model.fps)
         track = self._track(frames, case.source.labels()["colour"], case.source.labels()["shape"])
-        base = {"model": self.model.name, "source": str(source), "seed": case.seed} | self.model.defaults()
+        said = {"source": str(source), "source_prompt": caption(case.source)}
+        base = {"model": self.model.name, "seed": case.seed} | said | self.model.defaults()
         base |= wishes(self.model, MotionRequest.method)
         for kind in CLASSES:
             for strength in self.strengths:
@@ -118,7 +122,7 @@ class Claims:
         fidelity, clip = result.values["motion_fidelity"], result.frames
         return Found(
             fidelity=float("nan") if fidelity is None else fidelity,
-            track=track_correlation(track, self._track(clip, case.colour, case.shapes[kind])),
+            track=track_correlation(track, self._track(clip, case.colour, case.shapes[kind]), STILL * min(self.shape[1:])),
             leak=identity_leak(self.judge.embed(clip), self.judge.embed(source)),
             shape_seen=self.judge.attributes(clip)["shape"][0] == case.shapes[kind],
         )

@@ -45,8 +45,8 @@ class MotionRequest(VideoRequest):
         ge=0, le=1000, step=10, slider=(0, 1000),
     )  # fmt: skip
     source_prompt: str = setting(
-        "", label="What the source shows", widget="text", advanced=True, help="Read while it is looked at; empty is fine.",
-        max_length=MAX_PROMPT,
+        "", label="What the source shows", widget="text", max_length=MAX_PROMPT,
+        help="In a few words, its motion too; read while it is looked at, as in the paper (section 2). Empty is fine.",
     )  # fmt: skip
     same_noise: bool = setting(
         False, label="Same noise", advanced=True, help="The source is given the noise that the clip begins with (LTX-Video)."
