@@ -26,6 +26,7 @@ from studio.jobs.shown import NO_SUCH, Shown, index_of, matches_of
 from studio.jobs.worker import Run, Worker
 
 UNDO_SECONDS = 600.0
+NO_CLIP = "This job has no clip; run it again to make one."
 
 
 class Jobs:
@@ -168,8 +169,11 @@ class Jobs:
         return self._file(owner, job_id, CLIP)
 
     def poster(self, owner: str, job_id: str) -> Path:
-        """The finished clip's first frame as WebP, sized for the screen; UserError when there is none."""
-        return self._file(owner, job_id, POSTER)
+        """The first frame of the clip, or of the first shot that was done, as WebP for the screen; UserError when there is none."""
+        path = self._folder(owner, job_id) / POSTER
+        if not path.is_file():
+            raise UserError(NO_CLIP)
+        return path
 
     def export(self, owner: str, job_id: str, suffix: str) -> Path:
         """The finished clip as ".gif" or ".png", made at the first call (which takes a moment: not for an event loop)."""
@@ -236,5 +240,5 @@ class Jobs:
             job = self._ledger.find(owner, job_id).job
         path = self._ledger.files.folder(job_id) / name
         if not job.has_clip or not path.is_file():
-            raise UserError("This job has no clip; run it again to make one.")
+            raise UserError(NO_CLIP)
         return path

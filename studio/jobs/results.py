@@ -16,7 +16,7 @@ from pipelines.video import read_clip, read_request, write_clip
 from studio.inspect import SCREEN, still
 from studio.jobs.files import CLIP, POSTER, write_atomically
 from studio.jobs.films import film_name, join
-from studio.jobs.shots import keep_shot
+from studio.jobs.shots import keep_shot, number_of
 from studio.jobs.shown import NO_SUCH, SOURCE, Shown
 
 _exporting = threading.Lock()
@@ -38,9 +38,13 @@ def save_result(folder: Path, result: Result) -> dict[str, Any]:
 
 
 def save_shot(path: Path, preview: Preview, request: Request) -> Preview:
-    """Write a finished shot; returns what the record keeps of it. Raises OSError when the disk refuses."""
+    """Write a finished shot, and the poster if it is the first; returns what the record keeps. Raises OSError when the disk refuses."""
     with _plainly():
-        return keep_shot(path, preview, getattr(request, "fps", 8), request)
+        shown = keep_shot(path, preview, getattr(request, "fps", 8), request)
+    poster = path.with_name(POSTER)
+    if number_of(path.name) is not None and not poster.is_file():
+        write_atomically(poster, still(shown.array[0], SCREEN))
+    return shown
 
 
 def joined(folder: Path, shots: Sequence[Path], fps: int) -> Path:

@@ -69,7 +69,7 @@ class Clips extends HTMLElement {
 
   card(job) {
     let card = this.cards.get(job.id);
-    const key = `${job.state} ${job.has_clip} ${job.position > 0}`;
+    const key = `${job.state} ${hasPoster(job)} ${job.position > 0}`;
     if (!card) {
       card = document.createElement("li");
       card.dataset.job = job.id;
@@ -86,8 +86,11 @@ class Clips extends HTMLElement {
   }
 }
 
+// A board shows its first finished shot, also while the others are drawn and after a Stop.
+const hasPoster = (job) => job.has_clip || job.values.shots?.length > 0;
+
 function content(job, wall) {
-  const picture = job.has_clip ? `<img loading="lazy" alt="" src="${media(job.id, "poster.webp")}"/>` : `<span class="lk-blank">${icon("clip")}</span>`;
+  const picture = hasPoster(job) ? `<img loading="lazy" alt="" src="${media(job.id, "poster.webp")}"/>` : `<span class="lk-blank">${icon("clip")}</span>`;
   const verbs = active(job)
     ? [...(job.position > 1 ? [["up", "Move forward"]] : []), ["stop", job.state === "queued" ? "Cancel" : "Stop"]]
     : [["reuse", "Reuse settings"], ...(job.state === "done" ? [] : [["retry", "Run again"]]), ["delete", "Delete"]];

@@ -34,7 +34,7 @@ def anchors(page: Page) -> list[str]:
     return [text for text, mark in zip(texts(page), pressed, strict=True) if mark == "true"]
 
 
-def test_shots_are_written_put_in_order_removed_and_brought_in(visit, tmp_path: Path) -> None:
+def test_shots_are_put_in_order_removed_and_brought_back(visit) -> None:
     page = visit()
     open_board(page)
     shot(page, "desktop-light-board-empty")
@@ -60,8 +60,14 @@ def test_shots_are_written_put_in_order_removed_and_brought_in(visit, tmp_path: 
     page.mouse.up()
     assert texts(page) == [FIRST[2], FIRST[1], FIRST[0]]
 
+
+def test_shots_are_brought_in_as_text_and_taken_along(visit, tmp_path: Path) -> None:
+    page = visit()
+    open_board(page)
+    page.locator(".lk-try-board").first.click()
+    expect(page.locator(".lk-shots > li")).to_have_count(3)
     page.get_by_role("slider", name="Consistency").fill("20")
-    page.wait_for_function(f"{DRAFT}.share_until === 150 && {DRAFT}.refine_strength === 1")
+    page.wait_for_function(f"{DRAFT}.share_until === 150 && {DRAFT}.refine_until === 230")
     page.locator("likeness-shots [data-do=import]").click()
     page.locator("#lk-import").fill("[1, 2]")
     page.get_by_role("button", name="Add to the list").click()
@@ -83,6 +89,12 @@ def test_shots_are_written_put_in_order_removed_and_brought_in(visit, tmp_path: 
     assert texts(page) == [one.text for one in request.shots] and value_of(page, "prompt") == "a red star"
     assert page.evaluate(NAMELESS) == []
 
+
+def test_a_long_list_is_cut_and_an_empty_one_refused(visit) -> None:
+    page = visit()
+    open_board(page)
+    page.locator(".lk-try-board").first.click()
+    expect(page.locator(".lk-shots > li")).to_have_count(3)
     page.locator("likeness-shots input[type=file]").set_input_files(
         {"name": "many.txt", "mimeType": "text/plain", "buffer": b"spins\n" * 45},
     )

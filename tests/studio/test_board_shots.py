@@ -123,14 +123,20 @@ def test_others_get_neither_shots_nor_films_of_them(jobs: Jobs, done: str) -> No
 
 def test_a_stopped_board_keeps_the_shots_that_are_done(ada: TestClient, jobs: Jobs, tmp_path: Path) -> None:
     job_id = jobs.submit(owner(ADA), quick(step_seconds=2))
-    running = wait_for(jobs, owner(ADA), job_id, lambda job: job.values.get("shots") == [0])
-    assert running.state == "running"
+    names = ["shot 1", "shot 1, finished", "shot 1, alone, finished"]
+    running = wait_for(jobs, owner(ADA), job_id, lambda _: seen(ada, job_id) == names)
+    assert (running.state, running.values["shots"]) == ("running", [0])
     jobs.cancel(owner(ADA), job_id)
     stopped = wait_for(jobs, owner(ADA), job_id, ended)
     assert (stopped.state, stopped.has_clip, stopped.values["shots"]) == ("cancelled", False, [0])
+    assert ada.get(f"/media/{job_id}/poster.webp").status_code == 200
     assert shades(ada.get(f"/media/{job_id}/film.mp4?cut=1"), tmp_path) == [0] * 5
-    names = [named["name"] for named in ada.get(f"/media/{job_id}/seen.json").json()["names"]]
-    assert names == ["shot 1", "shot 1, finished", "shot 1, alone, finished"]
+    assert seen(ada, job_id) == names
+
+
+def seen(visitor: TestClient, job_id: str) -> list[str]:
+    """The names of the pictures that a job has shown so far."""
+    return [named["name"] for named in visitor.get(f"/media/{job_id}/seen.json").json().get("names", [])]
 
 
 def test_after_a_crash_the_shots_are_still_there(jobs: Jobs, done: str, open_jobs) -> None:
