@@ -9,6 +9,16 @@ import pytest
 
 import pipelines  # noqa: F401  settles how threads wait, before torch is imported
 
+TESTS = Path(__file__).parent
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With workers (-n), a file stays together for what it shares, and so do all that look at the studio in the browser."""
+    for item in items:
+        path = item.path.relative_to(TESTS)
+        item.add_marker(pytest.mark.xdist_group("browser" if path.parts[0] == "browser" else str(path)))
+
 
 @pytest.fixture(scope="session")
 def tiny_wan_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 from command_line import run
 
-from pipelines.cli import _terminating, main
+from pipelines.cli import main
 from pipelines.cli.flags import read_settings
+from pipelines.cli.interrupts import heed, interruptible
 from pipelines.cli.report import human_bytes, human_seconds, progress_line
 from pipelines.events import Progress
 from pipelines.methods import REQUESTS
@@ -274,12 +275,28 @@ def test_an_interrupt_cancels_and_leaves_no_half_file(tiny_wan_folder, tmp_path)
     assert not list(tmp_path.glob("*.mp4")) and not list(tmp_path.glob(".*part"))
 
 
-def test_being_told_to_terminate_is_an_interrupt():
-    before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(KeyboardInterrupt), _terminating():
-        os.kill(os.getpid(), signal.SIGTERM)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_being_told_to_terminate_is_an_interrupt(number):
+    before = signal.getsignal(number)
+    with pytest.raises(KeyboardInterrupt), interruptible():
+        os.kill(os.getpid(), number)
         time.sleep(5)
-    assert signal.getsignal(signal.SIGTERM) is before
+    assert signal.getsignal(number) is before
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_interrupt_that_got_lost_is_heeded():
+    class Interrupted:
+        def __del__(self):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.1)
+
+    with interruptible():
+        heed()
+        Interrupted()  # what is raised in a destructor goes no further
+        with pytest.raises(KeyboardInterrupt):
+            heed()
+    heed()
 
 
 def test_an_interrupted_command_is_130(capsys, monkeypatch):

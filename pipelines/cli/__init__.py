@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
-import threading
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 from pipelines.cli.command import UsageError, all_commands
+from pipelines.cli.interrupts import interruptible
 from pipelines.errors import UserError
 
 QUIET = {
@@ -34,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments = build_parser().parse_args(argv)
         debug = arguments.debug
         _quieten(debug)
-        with _terminating():
+        with interruptible():
             return arguments.run(arguments)
     except UsageError as error:
         return _fail(error, 2, debug)
@@ -75,19 +73,6 @@ def _quieten(debug: bool) -> None:
             os.environ.setdefault(name, value)
         if not sys.warnoptions:
             warnings.simplefilter("ignore")
-
-
-@contextmanager
-def _terminating() -> Iterator[None]:
-    """Within, being told to terminate is an interrupt like any other, so that everything is cleaned up."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _fail(error: Exception | str, code: int, debug: bool) -> int:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.cli.command import Command, UsageError
 from pipelines.cli.flags import add_settings, read_settings
+from pipelines.cli.interrupts import heed
 from pipelines.errors import UserError
 from pipelines.requests import Request
 
@@ -92,6 +93,7 @@ def _follow(
 
     with closing(events):
         for event in events:
+            heed()
             if isinstance(event, Result):
                 for note in event.notes:
                     report.say(f"note: {note}")

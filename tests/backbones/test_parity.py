@@ -52,7 +52,7 @@ def assert_parity(backbone, guidance: float, **size: int) -> None:
         expected = LTXPipeline._unpack_latents(expected, *latents.shape[2:])
     assert latents.shape == expected.shape
     assert expected.std() > 0.1
-    assert (latents - expected).abs().max() <= CLOSE
+    assert (latents - expected).abs().max() <= CLOSE * max(1.0, float(expected.abs().max()))
 
 
 @pytest.mark.parametrize("guidance", [1.0, 5.0])

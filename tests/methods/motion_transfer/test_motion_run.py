@@ -107,7 +107,7 @@ def test_what_has_no_effect_is_noted_and_looking_at_the_source_is_estimated(fold
     assert any("strength is 0" in note for note in planning.plan(ask(folder, strength=0), model).notes)
     assert any("dropped" in note for note in planning.plan(ask(folder, dropout=1), model).notes)
     once, often, never = (
-        planning.estimate(ask(folder, frames=17, steps=100, **values), model, True).seconds
+        planning.estimate(ask(folder, frames=33, width=192, height=192, steps=100, **values), model, True).seconds
         for values in ({}, {"recorded": "every level"}, {"strength": 0})
     )
     assert often > once >= never

@@ -107,7 +107,9 @@ def test_own_queries_change_nothing(backbone, segment) -> None:
 
 
 def test_groups_do_not_matter(backbone) -> None:
-    one, two = (latents(backbone, ask(5, together=together, dropout=0.3)) for together in (1, 2))
+    """But for float noise; in an untrained UNet that is enough to turn over which token is the nearest, so its queries do not flow."""
+    flows = backbone.family != "animatediff"
+    one, two = (latents(backbone, ask(5, together=together, dropout=0.3, flow_queries=flows)) for together in (1, 2))
     assert all(close(one[number][0], two[number][0]) for number in one)
 
 
