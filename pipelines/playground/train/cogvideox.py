@@ -17,6 +17,7 @@ from pipelines.playground.train.clips import WorldClips, open_sets
 from pipelines.playground.train.cogvideox_vae import quick
 from pipelines.playground.train.latents import Batch, Encode, LatentWorld, fingerprint, is_single, near_subjects
 from pipelines.playground.train.optimise import MuonAndAdamW
+from pipelines.playground.train.precision import mixed
 from pipelines.playground.train.reader import SHARE as READING
 from pipelines.playground.train.reader import WEIGHT, tokens_of, train_reader
 from pipelines.playground.train.run import Average, Budget, Run, descend, warm_then_cosine
@@ -186,7 +187,7 @@ def train_cogvideox(
         ids, mask = tokens_of(tokenizer, drawn.words, device)
         noise, timesteps = torch.randn(drawn.latents.shape).to(device), draw_timesteps(len(drawn.latents)).to(device)
         rotary = rotary_of(pipeline, drawn.latents)
-        with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
+        with mixed(device):
             text = model.encode(ids, mask)
             loss = velocity_loss(model, pipeline.scheduler, teller, drawn, noise, timesteps, text, rotary)
             loss = loss + WEIGHT * reader.disagreement(text, mask, drawn.said)

@@ -19,6 +19,7 @@ from pipelines.models.registry import ROOT
 from pipelines.playground.scene import TRAIN_SEEDS, caption, sample_scene
 from pipelines.playground.train.clips import WorldClips
 from pipelines.playground.train.latents import Encode
+from pipelines.playground.train.precision import has_bfloat16
 from pipelines.playground.train.vae import to_tensor
 
 ASIDE = ("resume", "save_every", "say_every")
@@ -43,6 +44,7 @@ def write_recipe(folder: Path, flags: argparse.Namespace, device: str) -> None:
     """Write recipe.json: the flags that bear on the weights, the machine, the day. Without paths: they say nothing to others."""
     chosen = {name: value for name, value in vars(flags).items() if name not in ASIDE and value is not None and not isinstance(value, Path)}
     machine = torch.cuda.get_device_name() if device == "cuda" else f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
+    machine += ", bfloat16" if has_bfloat16(device) else ""
     recipe = {"flags": chosen, "device": machine, "torch": torch.__version__, "date": date.today().isoformat()}
     if flags.start:
         recipe["started_from"] = json.loads((flags.start / "recipe.json").read_text())

@@ -7,6 +7,8 @@ from collections import defaultdict
 import torch
 from torch import nn
 
+from pipelines.playground.train.precision import has_bfloat16
+
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """Of the quintic Newton-Schulz iteration (Jordan et al., Muon, 2024)."""
 
@@ -17,7 +19,7 @@ class MuonAndAdamW(torch.optim.Optimizer):
     Matrices of the blocks (a convolution counts as the matrix of its filters) move along their orthogonalised momentum,
     scaled to AdamW's typical step (Liu et al. 2025, arXiv 2502.16982, eq. 4), so that both kinds share one learning rate
     schedule. torch.optim.Muon computes in bfloat16, which processors without such units emulate at a tenth of the speed;
-    here matrices of one shape are orthogonalised together, in float32 on a CPU.
+    here matrices of one shape are orthogonalised together, and in float32 there.
 
     Args:
         model: weights named `...block...` with two dimensions or more, none of them tiny, go to Muon.
@@ -78,7 +80,7 @@ def _is_matrix(weight: nn.Parameter) -> bool:
 def orthogonalise(matrices: torch.Tensor, steps: int = 5) -> torch.Tensor:
     """(N, R, C) with every singular value pushed to about 1 (0.7..1.2), by Newton-Schulz iteration."""
     a, b, c = COEFFICIENTS
-    x = matrices.bfloat16() if matrices.is_cuda else matrices
+    x = matrices.bfloat16() if has_bfloat16(matrices.device.type) else matrices
     tall = x.shape[1] > x.shape[2]
     x = x.mT if tall else x
     x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)

@@ -24,6 +24,7 @@ from torch.nn import functional as F
 
 from pipelines.playground.train.clips import WorldClips, open_sets
 from pipelines.playground.train.optimise import MuonAndAdamW
+from pipelines.playground.train.precision import mixed
 from pipelines.playground.train.run import Average, Budget, Run, descend, warm_then_cosine
 
 CONFIG = {
@@ -168,7 +169,7 @@ def train_phase(
     def update(step: int, progress: float) -> float:
         optimiser.set_rate(warm_then_cosine(progress, step, peak=phase.peak))
         clips = phase.batch(np.random.default_rng((seed, step)), step).to(device)
-        with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
+        with mixed(device):
             value = loss(clips)
         return descend(value, vae, optimiser, average)
 

@@ -15,6 +15,7 @@ from transformers import UMT5Config, UMT5EncoderModel
 from pipelines.playground.train.clips import WorldClips, open_sets
 from pipelines.playground.train.latents import Batch, Encode, LatentWorld, fingerprint, is_single, near_subjects
 from pipelines.playground.train.optimise import MuonAndAdamW
+from pipelines.playground.train.precision import mixed
 from pipelines.playground.train.reader import SHARE as READING
 from pipelines.playground.train.reader import WEIGHT, tokens_of, train_reader
 from pipelines.playground.train.run import Average, Budget, Run, descend, warm_then_cosine
@@ -133,7 +134,7 @@ def train_wan(
         drawn = world.batch(seed, step, batch, single).to(device)
         ids, mask = tokens_of(tokenizer, drawn.words, device)
         noise, sigma = torch.randn(drawn.latents.shape).to(device), draw_levels(len(drawn.latents), single).to(device)
-        with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
+        with mixed(device):
             text = model.encode(ids, mask)
             loss = flow_loss(model.transformer, teachers, drawn, noise, sigma, text) + WEIGHT * reader.disagreement(text, mask, drawn.said)
         return descend(loss, model, optimiser, average)
