@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -11,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipelines.errors import NotAvailable
 from pipelines.evaluation.rows import Row
 from pipelines.evaluation.verification import verification
+from pipelines.faces.packs import open_pack
 from pipelines.models.registry import ROOT
 
 if TYPE_CHECKING:
@@ -39,17 +38,7 @@ def open_faces(folder: Path = FOLDER, size: tuple[int, int] = DETECTION_SIZE) ->
 
     Raises NotAvailable if there is no such pack: insightface itself would try to download one.
     """
-    if not any(folder.glob("*.onnx")):
-        raise NotAvailable(f"There is no face model pack in {folder}: it should hold a detector and a recogniser as .onnx files.")
-    import onnxruntime
-    from insightface.app import FaceAnalysis
-
-    warnings.filterwarnings("ignore", category=FutureWarning, module=r"insightface\.")
-    options = onnxruntime.SessionOptions()
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    able = onnxruntime.get_available_providers()
-    providers = [name for name in ("CUDAExecutionProvider", "CPUExecutionProvider") if name in able]
-    analysis = FaceAnalysis(name=str(folder), providers=providers, sess_options=options)
+    analysis = open_pack(folder)
     analysis.prepare(ctx_id=0, det_size=size)
     return analysis
 

@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from pipelines.errors import UserError
+from pipelines.pictures import read_picture as read_pixels
 
 FEWEST, MOST = 1, 10
 """Pictures of one subject (V-Warper, section 4.1)."""
-
-LARGEST = 60_000_000
-"""Pixels of a picture that will be read: larger ones are refused before they are decoded."""
 
 SMALLEST_SIDE = 48
 """Pixels: below, there is nothing to learn from."""
@@ -40,20 +38,16 @@ class Picture:
 
 
 def read_picture(file: Path, name: str = "") -> Picture:
-    """The picture in `file`: turned upright (EXIF), any colour space and depth as 8-bit RGB, transparency on white."""
+    """The picture in `file` as `pipelines.pictures` reads it, or what is wrong with it."""
     name = name or file.name
     try:
-        with Image.open(file) as image:
-            width, height = image.size
-            if width * height > LARGEST:
-                return Picture(name, problem=f"{name} has {width} x {height} px, which is too large: make it smaller than 60 megapixels.")
-            if min(width, height) < SMALLEST_SIDE:
-                return Picture(name, problem=f"{name} has only {width} x {height} px: choose one with {SMALLEST_SIDE} px or more a side.")
-            return Picture(name, _eight_bit_rgb(ImageOps.exif_transpose(image)))
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        return Picture(name, problem=f"{name} is too large: make it smaller than 60 megapixels.")
-    except (OSError, UnidentifiedImageError, ValueError, SyntaxError, MemoryError):
-        return Picture(name, problem=f"{name} cannot be read as a picture: save it as PNG or JPEG and add it again.")
+        pixels = read_pixels(file, name)
+    except UserError as error:
+        return Picture(name, problem=str(error))
+    height, width = pixels.shape[:2]
+    if min(width, height) < SMALLEST_SIDE:
+        return Picture(name, problem=f"{name} has only {width} x {height} px: choose one with {SMALLEST_SIDE} px or more a side.")
+    return Picture(name, pixels)
 
 
 def read_pictures(files: Sequence[Path]) -> list[Picture]:
@@ -83,17 +77,6 @@ def fit(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
     """(height, width, 3) uint8: the largest middle part of that shape, resized."""
     fitted = ImageOps.fit(Image.fromarray(pixels), (width, height), Image.Resampling.LANCZOS)
     return np.asarray(fitted)
-
-
-def _eight_bit_rgb(image: Image.Image) -> np.ndarray:
-    if image.mode.startswith("I;16") or image.mode == "I":
-        deep = np.asarray(image).astype(np.float64)
-        return np.repeat((deep / 257).clip(0, 255).round().astype(np.uint8)[..., None], 3, -1)
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        ground = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(ground, image)
-    return np.array(image.convert("RGB"))
 
 
 def same(first: Picture, second: Picture) -> bool:

@@ -65,7 +65,7 @@ def test_what_cannot_be_used_is_said_per_file(photo: np.ndarray, tmp_path: Path)
 
 def test_a_huge_picture_is_refused_before_it_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Image.new("1", (20_000, 20_000)).save(tmp_path / "huge.png")
-    monkeypatch.setattr(pictures, "_eight_bit_rgb", lambda image: pytest.fail("decoded"))
+    monkeypatch.setattr("pipelines.pictures._eight_bit_rgb", lambda image: pytest.fail("decoded"))
     assert "too large" in read_picture(tmp_path / "huge.png").problem
 
 
