@@ -260,3 +260,10 @@ def test_a_rotated_recording_comes_upright(tmp_path):
     subprocess.run(command, check=True, timeout=60)
     frames, _ = read_clip(turned)
     assert frames.shape == upright.shape and np.abs(frames.astype(int) - upright).mean() < 4
+
+
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.png"])
+def test_files_say_that_they_are_generated(name, tmp_path):
+    said = b"trainedAlgorithmicMedia"
+    assert said in write_clip(tmp_path / name, moving(), 8, REQUEST).read_bytes()
+    assert said not in write_clip(tmp_path / name, moving(), 8).read_bytes(), "a clip without a request may be anybody's"

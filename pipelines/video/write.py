@@ -14,6 +14,9 @@ from pipelines.errors import UserError
 from pipelines.requests import Request
 
 SUFFIXES = (".mp4", ".gif", ".png")
+GENERATED = "AI-generated (IPTC digital source type: trainedAlgorithmicMedia)"
+"""Said in every file that a request made."""
+
 # Constant rate factor by picture area: detail is a larger share of a small picture, and its file is small anyway.
 QUALITY = ((256 * 256, "8"), (640 * 480, "13"), (2**62, "17"))
 
@@ -26,7 +29,7 @@ def write_clip(path: str | Path, frames: np.ndarray, fps: int, request: Request 
             column or row, a repetition of the last. gif: one palette per frame. png: lossless; an animated PNG for a clip.
         frames: (T, H, W, 3) uint8 RGB, T >= 1.
         fps: frames per second, 1 or more; gif rounds each frame's time to 1/100 s without drifting.
-        request: travels as JSON in the comment field; `read_request` gives it back.
+        request: travels as JSON in the comment field; `read_request` gives it back. A file with a request says that it is AI-generated.
 
     Raises UserError when the suffix is unknown or the file cannot be written there.
     """
@@ -60,7 +63,7 @@ def _write_mp4(path: Path, frames: np.ndarray, fps: int, comment: str) -> None:
     frames = _even(frames)
     with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as container:
         if comment:
-            container.metadata["comment"] = comment
+            container.metadata.update(comment=comment, description=GENERATED)
         stream = container.add_stream("libx264", rate=fps, options=_encoder_options(frames))
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = "yuv420p"
@@ -107,6 +110,7 @@ def _write_png(path: Path, frames: np.ndarray, fps: int, comment: str) -> None:
     text = PngImagePlugin.PngInfo()
     if comment:
         text.add_text("comment", comment)
+        text.add_text("Description", GENERATED)
     pictures = [Image.fromarray(frame) for frame in frames]
     several = {"save_all": True, "append_images": pictures[1:], "duration": 1000 / fps, "loop": 0} if len(frames) > 1 else {}
     pictures[0].save(path, "PNG", pnginfo=text, **several)
