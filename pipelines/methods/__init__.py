@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.files import ANYWHERE, Files
 from pipelines.methods.appearance_warping.request import PersonaliseRequest
+from pipelines.methods.face_identity.request import FaceRequest
 from pipelines.methods.generate.request import GenerateRequest
 from pipelines.methods.motion_transfer.request import MotionRequest
 from pipelines.methods.storyboard.request import StoryboardRequest
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
     from pipelines.models.store import ModelStore
     from pipelines.requests import Request
 
-REQUESTS = {kind.method: kind for kind in (GenerateRequest, AdaptRequest, PersonaliseRequest, MotionRequest, StoryboardRequest)}
+REQUESTS = {
+    kind.method: kind for kind in (GenerateRequest, AdaptRequest, PersonaliseRequest, MotionRequest, StoryboardRequest, FaceRequest)
+}
 
 
 def run(request: Request, store: ModelStore, files: Files = ANYWHERE) -> Iterator[Event]:
