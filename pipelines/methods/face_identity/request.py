@@ -48,4 +48,4 @@ class FaceRequest(VideoRequest):
         5, label="Look for the face every", unit="steps", advanced=True, ge=0, le=200, slider=(0, 20),
         help="While it is drawn, which takes a decoding each time; 0: at the end only.",
     )  # fmt: skip
-    mark: bool = setting(False, label="Visible mark", help="Writes into the picture that it is AI-generated; the file says so anyway.")
+    mark: bool = setting(False, label="Visible mark", help="Writes into the picture that AI made it; the file says so anyway.")
