@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.cli.command import Command
 from pipelines.cli.method import add_home
+from pipelines.errors import UserError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from pipelines.models.store import ModelStore
     from pipelines.requests import Request
 
-CAPTIONS, PAIRS, PAIRS_PER_INSTANCE, SOURCES, BOARDS = 64, 24, 4, 24, 12
+CAPTIONS, PAIRS, PAIRS_PER_INSTANCE, SOURCES, BOARDS, PEOPLE = 64, 24, 4, 24, 12, 24
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -126,6 +127,17 @@ def _storyboard(models: list[ModelEntry], store: ModelStore, count: int, about: 
         yield from Claims(model, lambda request: run(request, store), judge).rows(count)
 
 
+def _face(models: list[ModelEntry], store: ModelStore, count: int, about: dict[str, object]) -> Iterator[Row]:
+    from pipelines.evaluation.judge import Judge
+    from pipelines.methods.face_identity.claims import Claims
+
+    judge, able = Judge.load(), [model for model in models if model.family == "wan"]
+    if not able:
+        raise UserError("Faces are kept by models of the Wan family only: name one of those.")
+    for model in able:
+        yield from Claims(model, _to_the_end(store), judge).rows(count)
+
+
 def _draw_storyboard(rows: list[Row], folder: Path) -> None:
     from pipelines.methods.storyboard.claims import draw_trade_off
 
@@ -155,6 +167,7 @@ MEASURES = {
     "v-warper": Measure("matching by layer; identity, agreement and motion of subjects", PAIRS, "pairs", _v_warper, _draw_v_warper),
     "motion": Measure("motion fidelity and identity leak over the strength of motion transfer", SOURCES, "sources", _motion, _draw_motion),
     "storyboard": Measure("set consistency and motion of boards, drawn in every way", BOARDS, "boards", _storyboard, _draw_storyboard),
+    "face": Measure("likeness of drawn people to their photos, with each adapter and both", PEOPLE, "people", _face),
 }
 
 
