@@ -11,6 +11,10 @@ Wish = dict[str, int | float | str | bool]
 
 _QUERIES: Wish = {"first_layer": 0.0, "last_layer": 1.0, "recorded": "every level"}
 
+_LOOKS_COME_LATE: Wish = {
+    "masks": "preview", "masks_every": 2, "share_until": 350.0, "refine_until": 410.0, "refine_strength": 1.0,
+}  # fmt: skip
+
 WISHES: dict[str, dict[str, Wish]] = {
     "transfer-motion": {
         "wan": {"strength": 0.6, "first_layer": 0.5, "last_layer": 0.75, "recorded": "one level", "level": 100.0},
@@ -19,7 +23,7 @@ WISHES: dict[str, dict[str, Wish]] = {
         "animatediff": _QUERIES | {"strength": 0.4, "clean_up": True},
         "playground-wan": {"strength": 0.75, "first_layer": 0.0, "last_layer": 0.75, "recorded": "one level", "level": 450.0},
     },
-    "storyboard": {name: {"masks": "preview", "masks_every": 2, "refine": False} for name in ("playground-wan", "playground-cogvideox")},
+    "storyboard": dict.fromkeys(("playground-wan", "playground-cogvideox"), _LOOKS_COME_LATE),
 }
 """Method -> model, or its family -> settings (Motion by Queries, appendix A.1 and A.1.1; CogVideoX is not among its models)."""
 

@@ -28,7 +28,7 @@ model, store, shots = entry(sys.argv[1]), open_store(), int(sys.argv[2])
 texts = [shot["text"] for number in range((shots + 3) // 4) for shot in board_of(number, tuning=True)["shots"]]
 base = {"model": model.name} | model.defaults()
 asked = {"prompt": "a red star", "seed": 1, "shots": [{"text": text} for text in texts[:shots]]}
-board = base | wishes(model, "storyboard") | asked | {"refine": True}
+board = base | wishes(model, "storyboard") | asked
 seconds = {"alone": [], "fused": [], "three": []}
 with store.use(model.name):
     pass

@@ -34,9 +34,9 @@ WAYS: dict[str, dict[str, object]] = {
     "shared attention alone": {"keep_queries": False, "flow_queries": False, "refine": False},
     "shared attention over all frames": {"sharing": "all frames", "keep_queries": False, "flow_queries": False, "refine": False},
     "kept queries throughout": {"keep_until": 0.0},
-    "two phases and refinement": {"refine": True},
+    "two phases without refinement": {"refine": False},
     "query dropout 0.4": {"dropout": 0.4},
-    "three passes": {"passes": "three", "refine": True},
+    "three passes": {"passes": "three"},
 }
 """Name -> what is set beside the defaults (claims 2 to 4)."""
 

@@ -41,8 +41,8 @@ class StoryboardRequest(VideoRequest):
     method = "storyboard"
     package = "storyboard"
     by_model = (
-        *VideoRequest.by_model, "share_weight", "masks", "masks_every",
-        "refine", "refine_first", "refine_last", "refine_strength", "matching_layer",
+        *VideoRequest.by_model, "share_until", "share_weight", "masks", "masks_every",
+        "refine", "refine_until", "refine_first", "refine_last", "refine_strength", "matching_layer",
     )  # fmt: skip
 
     shots: tuple[Shot, ...] = Field((), max_length=MOST_SHOTS)
