@@ -88,7 +88,7 @@ def subject_of(request: AdaptRequest, model: ModelEntry, backbone: Backbone) -> 
 
 
 def settings_of(request: AdaptRequest, subject: Subject, model: ModelEntry, backbone: Backbone) -> Plan:
-    """The request's settings for this model: what it leaves open is the preset's, rates in proportion to the width."""
+    """The request's settings for this model: what it leaves open is the preset's, its rate for this model's width."""
     from pipelines.methods.subject_adaptation.train import Plan
 
     preset = PRESETS[request.preset]
@@ -96,7 +96,7 @@ def settings_of(request: AdaptRequest, subject: Subject, model: ModelEntry, back
     return Plan(
         steps=request.total_steps,
         batch=preset.batch,
-        rate=request.rate or preset.rate * narrower,
+        rate=request.rate or preset.rate * narrower**0.5,
         token_rate=request.token_rate or preset.token_rate,
         height=request.height,
         width=request.width,
