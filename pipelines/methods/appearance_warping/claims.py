@@ -40,6 +40,8 @@ SCENES = 4
 
 WAYS = ("off", "warp", "warp-unmasked", "key-value", "concat")
 BARS = {"identity gain, warp": 0.5}
+SLOWEST = {"adaptation": 300.0, "warp": 40.0}
+"""Seconds."""
 
 MOVING = ("left", "right", "rise", "fall", "bounce", "jump", "circle", "swing")
 
@@ -103,6 +105,19 @@ class Claims:
                 yield Row.of(f"{self.model.name}: {name}", known, BARS.get(name))
         for name, values in self.costs.items():
             yield Row.of(f"{self.model.name}: {name}", values)
+        yield from self._bars(parts)
+
+    def _bars(self, parts: Sequence[dict[str, float]]) -> Iterator[Row]:
+        """What has to be kept, or not exceeded, when a subject comes in."""
+        mean = {name: float(np.mean(_finite(part[name] for part in parts))) for name in parts[0]}
+        control = [-gain for gain in _finite(part["identity gain, another subject"] for part in parts)]
+        yield Row.of(f"{self.model.name}: control, identity gain of another subject, negative", control, -0.1)
+        if plain := mean["dynamic degree, not adapted"]:
+            kept = mean["dynamic degree, warp"] / plain
+            yield Row.of(f"{self.model.name}: dynamic degree, share of that not adapted", [kept], 0.85)
+        for name, seconds in SLOWEST.items():
+            taken = [-value for value in self.costs[f"seconds, {name}"]]
+            yield Row.of(f"{self.model.name}: seconds, {name}, negative", taken, -seconds)
 
     def costing(self, name: str, request: Request) -> Result:
         """Run `request` and remember what it took under `name`."""

@@ -39,6 +39,8 @@ def test_every_figure_is_there_and_gains_are_between_the_ends(measured) -> None:
     assert all(-1 <= value <= 1.0001 for name, value in measured.items() if name.startswith("identity, "))
     assert measured["identity, true picture"] > measured["identity, not adapted"]
     assert measured["change outside of the subject, warp-unmasked"] >= 0
+    assert measured["control, identity gain of another subject, negative"] == -measured["identity gain, another subject"]
+    assert measured["seconds, warp, negative"] == -measured["seconds, warp"] < 0
     assert measured["seconds, adaptation"] > 0 and measured["seconds, warp"] > 0 and measured["peak memory in GB"] > 0.1
     assert {f"dynamic degree, {name}" for name in ("not adapted", "off", "warp", "queries too")} <= measured.keys()
 
