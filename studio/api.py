@@ -18,6 +18,7 @@ from starlette.routing import Route
 from pipelines.errors import UserError
 from pipelines.methods import planner
 from pipelines.methods.appearance_warping.request import PersonaliseRequest
+from pipelines.methods.face_identity.request import FaceRequest
 from pipelines.methods.generate.request import GenerateRequest
 from pipelines.methods.motion_transfer.request import MotionRequest
 from pipelines.methods.storyboard.request import StoryboardRequest
@@ -26,13 +27,14 @@ from pipelines.models.registry import ModelEntry, entries, entry
 from pipelines.models.wishes import WISHES, wishes
 from pipelines.requests import Request
 from pipelines.video import read_request
+from studio.face_models import adapters_here
 from studio.library import Library
 from studio.visitors import owner_of
 from studio.web import answered, body, name_of, received
 
-Asked = GenerateRequest | PersonaliseRequest | MotionRequest | StoryboardRequest | AdaptRequest
-SERVED: tuple[type[Asked], ...] = (GenerateRequest, PersonaliseRequest, MotionRequest, StoryboardRequest, AdaptRequest)
-"""What visitors may ask for: the methods that have a panel."""
+Asked = GenerateRequest | PersonaliseRequest | MotionRequest | StoryboardRequest | FaceRequest | AdaptRequest
+SERVED: tuple[type[Asked], ...] = (GenerateRequest, PersonaliseRequest, MotionRequest, StoryboardRequest, FaceRequest, AdaptRequest)
+"""What visitors may ask for: the methods that have a panel, where the machine has what they need."""
 
 MAX_CLIP = 256 * 1024 * 1024
 
@@ -119,8 +121,8 @@ class Api:
         too_large = "This file is too large to be a clip of ours, so there is nothing to restore from it."
         async with received(web, suffix, MAX_CLIP, too_large) as file:
             request = await run_in_threadpool(read_request, file)
-        if not isinstance(request, SERVED):
-            raise UserError(f"This clip was made with {request.method}, which has no tab here yet.")
+        if not isinstance(request, SERVED) or (isinstance(request, FaceRequest) and not adapters_here()):
+            raise UserError(f"This clip was made with {request.method}, which has no tab here.")
         notes = await run_in_threadpool(self._what_is_missing, owner_of(web), request)
         return {"method": request.method, "settings": request.model_dump(mode="json"), "notes": notes}
 

@@ -1,4 +1,4 @@
-"""The clips that come with the project, as cards that fill in a form with one click."""
+"""The clips and portraits that come with the project, as cards that fill in a form with one click."""
 
 from __future__ import annotations
 
@@ -13,6 +13,10 @@ _CARD = (
     '<video src="studio/examples/{file}" muted loop playsinline preload="metadata" tabindex="-1" aria-hidden="true"></video>'
     "<span>{title}</span></button>"
 )
+_PORTRAIT = (
+    '<button type="button" class="lk-example" data-file="{file}" title="{words}">'
+    '<img src="studio/examples/{file}" alt="" loading="lazy"/><span>{title}</span></button>'
+)
 
 
 def examples() -> list[dict[str, str]]:
@@ -26,6 +30,20 @@ def cards() -> str:
     return "".join(
         _CARD.format(prompt=escape(entry["caption"]), file=escape(entry["file"]), title=escape(_title(entry["file"])))
         for entry in examples()
+    )
+
+
+def portraits() -> list[dict[str, str]]:
+    """Entries {file, caption} of assets/examples/portraits.json; none without the file."""
+    index = FOLDER / "portraits.json"
+    return json.loads(index.read_text()) if index.exists() else []
+
+
+def portrait_cards() -> str:
+    """The same as `cards` for portraits."""
+    return "".join(
+        _PORTRAIT.format(words=escape(entry["caption"]), file=escape(entry["file"]), title=escape(_title(entry["file"])))
+        for entry in portraits()
     )
 
 

@@ -7,7 +7,7 @@ across reloads, asks for estimates and submits. So nothing a visitor types waits
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gradio as gr
@@ -26,14 +26,17 @@ class Form:
         kind: the request model.
         models: (label, name) of the models on offer.
         elsewhere: fields without a widget, which the page's own elements hold.
+        defaults: what a fresh form holds instead of the model's own defaults.
     """
 
-    def __init__(self, kind: type[Request], models: Sequence[Choice], elsewhere: Sequence[str] = ()) -> None:
+    def __init__(
+        self, kind: type[Request], models: Sequence[Choice], elsewhere: Sequence[str] = (), defaults: Mapping[str, Any] | None = None
+    ) -> None:
         self.kind = kind
         self.models = list(models)
         self.elsewhere = frozenset(elsewhere)
         self.settings = kind.settings()
-        for name, value in _wished(kind).items():
+        for name, value in {**_wished(kind), **(defaults or {})}.items():
             self.settings[name]["default"] = value
         self.widgets: dict[str, gr.components.Component] = {}
 
@@ -135,6 +138,11 @@ def _model(row: dict[str, Any], models: Sequence[Choice], common: dict[str, Any]
     return gr.Dropdown(**{"choices": list(models), "filterable": False} | common)
 
 
+def _offered(row: dict[str, Any], models: Sequence[Choice], common: dict[str, Any]) -> gr.Dropdown:
+    """What there is to choose from comes with the place, as `choices`."""
+    return gr.Dropdown(**{"filterable": False} | common)
+
+
 def _switch(row: dict[str, Any], models: Sequence[Choice], common: dict[str, Any]) -> gr.Checkbox:
     return gr.Checkbox(**common)
 
@@ -145,6 +153,8 @@ _MAKERS = {
     "lora": _text,
     "textarea": _textarea,
     "model": _model,
+    "adapter": _offered,
+    "pack": _offered,
     "seed": _number,
     "size": _number,
     "number": _number,

@@ -23,12 +23,15 @@ from pipelines.requests import Request, VideoRequest
 from studio import media
 from studio.api import Api
 from studio.examples import FOLDER as EXAMPLES
+from studio.face_models import adapters_here
 from studio.jobs import Jobs
 from studio.jobs.worker import Run
 from studio.library import Library
 from studio.library.clip_routes import ClipRoutes
+from studio.library.photo_routes import PhotoRoutes
 from studio.library.routes import LibraryRoutes
 from studio.markup import element
+from studio.panels.face import face_panel
 from studio.panels.generate import generate_panel
 from studio.panels.library import library_panel
 from studio.panels.motion import motion_panel
@@ -40,7 +43,7 @@ DEFAULT_MODEL = VideoRequest.model_fields["model"].default
 HOUR = 3600
 STATIC = Path(__file__).parent / "static"
 ICON = ROOT / "assets" / "icons" / "likeness.svg"
-SHEETS = ("fonts", "look", "form", "stage", "clips", "subjects", "source", "inspector", "motion", "shots", "board")
+SHEETS = ("fonts", "look", "form", "stage", "clips", "subjects", "source", "inspector", "motion", "face", "shots", "board")
 STYLES = "\n".join(f'<link rel="stylesheet" href="studio/static/{name}.css">' for name in SHEETS)
 # gradio adds this after its own scripts have run; what it calls before our module is there waits for the promise
 HEAD = f"""<script>window.likenessReady = new Promise((done) => {{ window.likenessLoaded = done; }});</script>
@@ -102,7 +105,7 @@ class Studio:
 
     def _endpoints(self) -> list[Route]:
         api = Api(self.jobs, self.store, self.library)
-        own = [kind(self.library, self.jobs, self.ready) for kind in (LibraryRoutes, ClipRoutes)]
+        own = [kind(self.library, self.jobs, self.ready) for kind in (LibraryRoutes, ClipRoutes, PhotoRoutes)]
         return [*api.routes(), *(route for one in own for route in one.routes())]
 
     def _warm(self) -> None:
@@ -165,6 +168,9 @@ def _page() -> gr.Blocks:
                 motion_panel(page, models)
             with gr.Tab("Storyboard", id="storyboard"):
                 storyboard_panel(page, models)
+            if adapters_here():  # without one the tab could do nothing
+                with gr.Tab("Face", id="face"):
+                    face_panel(page, models)
             with gr.Tab("Library", id="library"):
                 library_panel()
     return page

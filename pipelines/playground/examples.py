@@ -1,4 +1,4 @@
-"""Small clips of the world to begin with: `python -m pipelines.playground.examples` writes them to `assets/examples`.
+"""Small clips and portraits of the world to begin with: `python -m pipelines.playground.examples` writes them to `assets/examples`.
 
 All come from training seeds: what is reported is measured on others.
 """
@@ -17,8 +17,8 @@ from pipelines.video.write import write_clip
 
 FOLDER = Path(__file__).parents[2] / "assets" / "examples"
 SIDE, FRAMES, FPS = 128, 17, 8
-INSTANCE, ONE, OTHER = 20, 31, 22
-"""Seeds of the particular toy and of the two people shown."""
+INSTANCE, ONE, OTHER, THIRD = 20, 31, 22, 57
+"""Seeds of the particular toy and of the people shown."""
 
 
 def examples() -> dict[str, Scene]:
@@ -41,6 +41,31 @@ def examples() -> dict[str, Scene]:
         "water-mountains": Scene(11, "mountains", "static", (replace(second, motion="look around"),), ("water",)),
         "rain-meadow": Scene(12, "meadow", "static", (Toy("cube", "red", "checkered", "right", 0.42),), ("rain",)),
     }
+
+
+def portraits() -> dict[str, tuple[Scene, int, int]]:
+    """File name without its ending -> scene, height and width in pixels. Nobody moves in them."""
+    alone = Person(THIRD, "smile", "still", clothes="red", light=0.2)
+    left = Person(ONE, "smile", "still", 0.45, (-0.55, 0.05), light=-0.4, clothes="turquoise")
+    right = Person(OTHER, "neutral", "still", 0.45, (0.55, 0.0), light=0.3, clothes="orange")
+    return {
+        "person-in-a-meadow": (Scene(13, "meadow", "static", (alone,)), 192, 192),
+        "two-people-on-a-beach": (Scene(9, "beach", "static", (left, right)), 176, 256),
+    }
+
+
+def write_portraits(folder: Path = FOLDER) -> list[dict[str, str]]:
+    """Write the portraits as PNG and `portraits.json`, a list of {file, caption}, which is returned."""
+    from PIL import Image
+
+    folder.mkdir(parents=True, exist_ok=True)
+    index = []
+    for name, (scene, height, width) in portraits().items():
+        seen = render(scene, 1, height, width)
+        Image.fromarray(seen.frames[0]).save(folder / f"{name}.png", optimize=True)
+        index.append({"file": f"{name}.png", "caption": seen.caption})
+    (folder / "portraits.json").write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
+    return index
 
 
 def _pair() -> tuple[Toy, Toy]:
@@ -71,11 +96,11 @@ def _kind(scene: Scene) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Write the clips and say how large they are."""
+    """Write everything and say how large it is."""
     parser = argparse.ArgumentParser(prog="python -m pipelines.playground.examples", description=__doc__)
-    parser.add_argument("--out", type=Path, default=FOLDER, help="folder for the clips (default: %(default)s)")
+    parser.add_argument("--out", type=Path, default=FOLDER, help="folder to write to (default: %(default)s)")
     folder = parser.parse_args(arguments).out
-    for row in write_examples(folder):
+    for row in (*write_examples(folder), *write_portraits(folder)):
         print(f"{row['file']}: {(folder / row['file']).stat().st_size / 1000:.0f} kB, {row['caption']}")
 
 

@@ -68,7 +68,7 @@ class Drawings:
 def picture_of(shown: Shown, wanted: Wanted, seconds: float) -> bytes:
     """Draw one picture of a record as WebP; raises UserError if there is none."""
     preview = shown.preview(wanted.name, wanted.step)
-    frames = coloured(preview)
+    frames = coloured(preview, wanted.side)
     crisp = _of_tokens(shown, preview, frames.shape[1:3])
     if wanted.frame is None:
         return animate(frames, seconds, wanted.side, crisp)

@@ -4,6 +4,7 @@ visitors/<owner>/pictures/   uploads, see `studio.library.pictures`
 visitors/<owner>/subjects/   one folder each, see `pipelines.methods.subject_adaptation.subject`
 visitors/<owner>/loras/      safetensors files
 visitors/<owner>/clips/      clips whose motion is taken over, see `studio.library.clips`
+visitors/<owner>/photos/     photos of people, see `studio.library.photos`
 visitors/<owner>/boards/     boards that are not finished, one folder each, which the method fills
 """
 
@@ -20,6 +21,7 @@ from typing import Any
 from pipelines.errors import UserError
 from pipelines.files import Files
 from pipelines.methods.appearance_warping.request import PersonaliseRequest
+from pipelines.methods.face_identity.request import FaceRequest
 from pipelines.methods.generate.request import GenerateRequest
 from pipelines.methods.motion_transfer.request import MotionRequest
 from pipelines.methods.storyboard.request import StoryboardRequest
@@ -28,6 +30,7 @@ from pipelines.methods.subject_adaptation.subject import CARD, REFERENCES, Subje
 from pipelines.requests import Request, VideoRequest
 from studio.library.bin import Bin
 from studio.library.clips import Clips
+from studio.library.photos import Photos
 from studio.library.pictures import Pictures, safe_stem
 
 _SLUG = re.compile(r"[a-z0-9-]{1,44}")
@@ -60,12 +63,17 @@ class Library:
         """The owner's source clips."""
         return Clips(self._folder(owner) / "clips")
 
+    def photos(self, owner: str) -> Photos:
+        """The owner's photos of people."""
+        return Photos(self._folder(owner) / "photos")
+
     def contents(self, owner: str) -> dict[str, Any]:
-        """All subjects and source clips, the newest first, and LoRAs, as the page reads them; a damaged subject says so."""
+        """All subjects, source clips and photos, the newest first, and LoRAs, as the page reads them; a damaged subject says so."""
         folders = [card.parent for card in self._subjects(owner).glob(f"*/{CARD}") if _SLUG.fullmatch(card.parent.name)]
         folders.sort(key=_changed, reverse=True)
-        clips = [clip.to_json() for clip in self.clips(owner).all()]
-        return {"subjects": [_told(folder) for folder in folders], "loras": self.loras(owner), "clips": clips}
+        own = {"clips": self.clips(owner).all(), "photos": self.photos(owner).all()}
+        brought = {name: [one.to_json() for one in pieces] for name, pieces in own.items()}
+        return {"subjects": [_told(folder) for folder in folders], "loras": self.loras(owner), **brought}
 
     # --- subjects ------------------------------------------------------------------------------------------------
 
@@ -178,13 +186,15 @@ class Library:
         """The prompt as the model will read it, the subject named in it; "" where there is none.
 
         Raises UserError for a prompt that does not speak of the subject, a subject of another model, and files that are not there.
-        A source clip that is yet to be chosen is none of these.
+        A source clip or a photo that is yet to be chosen is none of these.
         """
         files = self.files(owner)
         if isinstance(request, VideoRequest) and request.lora and not files.find(request.lora).is_file():
             raise UserError("There is no such LoRA in your library; choose another one.")
         if isinstance(request, MotionRequest) and request.source.strip() and not self._is_clip(owner, request.source):
             raise UserError("The source clip is not among your clips; choose another one, or add it again.")
+        if isinstance(request, FaceRequest):
+            self.photos(owner).check(request)
         if not isinstance(request, PersonaliseRequest | StoryboardRequest) or not request.subject.strip():
             return ""
         card = read_subject(files.find(request.subject))

@@ -21,7 +21,8 @@ import numpy as np
 from PIL import Image
 
 from pipelines.errors import UserError
-from pipelines.methods.subject_adaptation.pictures import SMALLEST_SIDE, Picture, read_picture, same
+from pipelines.methods.subject_adaptation.pictures import SMALLEST_SIDE, read_picture, same
+from pipelines.pictures import read_picture as read_pixels
 
 LONGEST = 1536
 """Pixels of a side of what is kept: models see less."""
@@ -119,10 +120,10 @@ def safe_stem(name: str, otherwise: str = "picture") -> str:
     return stem if stem and stem.lower() != "source" else otherwise
 
 
-def shrunk(pixels: np.ndarray) -> np.ndarray:
-    """(H, W, 3) uint8 with no side above LONGEST."""
+def shrunk(pixels: np.ndarray, longest: int = LONGEST) -> np.ndarray:
+    """(H, W, 3) uint8 with no side above `longest`."""
     image = Image.fromarray(pixels)
-    image.thumbnail((LONGEST, LONGEST), Image.Resampling.LANCZOS)
+    image.thumbnail((longest, longest), Image.Resampling.LANCZOS)
     return np.asarray(image)
 
 
@@ -149,10 +150,10 @@ def save(pixels: np.ndarray, file: Path) -> None:
 
 def thumbnail(file: Path, side: int) -> bytes:
     """The picture in `file` as WebP, its longer side at most `side` pixels; raises UserError if it cannot be read."""
-    picture: Picture = read_picture(file)
-    if picture.pixels is None:
-        raise UserError(UNKNOWN)
-    image = Image.fromarray(picture.pixels)
+    try:
+        image = Image.fromarray(read_pixels(file))
+    except UserError as error:
+        raise UserError(UNKNOWN) from error
     image.thumbnail((side, side), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
     image.save(buffer, "WEBP", quality=88, method=0)

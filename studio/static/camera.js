@@ -20,8 +20,12 @@ export class Camera {
     this.begin();
   }
 
+  // What the button offers, as [icon, words].
+  get offer() { return ["record", "Start recording"]; }
+  get able() { return Boolean(window.MediaRecorder); }
+
   async begin() {
-    if (!navigator.mediaDevices?.getUserMedia || !window.MediaRecorder) { this.failed(NONE); return; }
+    if (!navigator.mediaDevices?.getUserMedia || !this.able) { this.failed(NONE); return; }
     try {
       this.stream = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 1280 } }, audio: false });
     } catch (error) {
@@ -30,8 +34,9 @@ export class Camera {
     }
     if (this.over || !this.place.isConnected) { this.end(); return; }
     this.place.innerHTML = `<div class="lk-live"><video muted autoplay playsinline aria-label="What the camera sees"></video><b aria-live="assertive"></b></div>
-      <div class="lk-row"><button type="button" class="lk-button lk-primary" data-camera="go">${icon("record")}<span>Start recording</span></button>
+      <div class="lk-row"><button type="button" class="lk-button lk-primary" data-camera="go"></button>
       <button type="button" class="lk-button" data-camera="leave"><span>Cancel</span></button></div>`;
+    this.label(...this.offer);
     this.place.querySelector("video").srcObject = this.stream;
     this.place.onclick = (event) => this.press(event.target.closest("[data-camera]")?.dataset.camera);
     this.place.querySelector("[data-camera=go]").focus();
@@ -74,7 +79,7 @@ export class Camera {
     if (this.recorder) { if (this.recorder.state !== "inactive") this.recorder.stop(); return; }
     this.counting = false;
     this.say("");
-    this.label("record", "Start recording");
+    this.label(...this.offer);
   }
 
   finish() {

@@ -8,6 +8,7 @@ import { toast } from "./toast.js";
 
 const forms = new Map(); // method -> {values, pending, timer, asked, estimate, problem}
 const listeners = new Set();
+const guards = new Map(); // method -> what may know that sending would be in vain
 
 // The Generate tab asks for a clip of a subject; without one that is a plain clip.
 const tabOf = (method) => (method === "generate" ? "personalise" : method);
@@ -21,6 +22,12 @@ export function form(method) {
 export function watch(listener) {
   listeners.add(listener);
   return () => listeners.delete(listener);
+}
+
+// `objection()` answers a sentence, or "" if there is nothing to object. Returns how to end that.
+export function guard(method, objection) {
+  guards.set(tabOf(method), objection);
+  return () => { if (guards.get(tabOf(method)) === objection) guards.delete(tabOf(method)); };
 }
 
 let models = []; // what the studio offers, with each model's defaults and limits
@@ -86,7 +93,7 @@ export function fill(method, settings) {
   document.querySelector(`#fill-${tabOf(method)}`)?.click();
 }
 
-const TABS = { "transfer-motion": "Motion", storyboard: "Storyboard", adapt: "Subject" };
+const TABS = { "transfer-motion": "Motion", storyboard: "Storyboard", face: "Face", adapt: "Subject" };
 export const tabName = (method) => TABS[method] ?? "Generate";
 
 export function openTab(name) {
@@ -106,7 +113,8 @@ export async function send(method, names, values) {
   if (own.sending) return;
   own.sending = true;
   own.values = { ...own.values, ...together(names, values) };
-  const answer = await submit(method, own.values);
+  const why = guards.get(tabOf(method))?.();
+  const answer = why ? { error: why } : await submit(method, own.values);
   own.sending = false;
   own.problem = answer.error ?? "";
   announce(method);

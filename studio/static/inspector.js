@@ -27,13 +27,21 @@ const NAMES = {
   "motion of the result": "Where points of the finished clip go, each in one colour.",
   "y-t slice of the source": "One column of the source over time, which goes to the right.",
   "y-t slice of the result": "One column of the finished clip over time, which goes to the right.",
+  "faces in the photo": "All faces that were found in it, counted from the left.",
+  "face for recognition": "The face in its place, as the recogniser reads who it is.",
+  "face for reference": "The face with more around it, as the model sees its details.",
+  "face so far": "The clip as it would be now, and the face in each frame of it.",
+  "likeness so far": "How alike the face in each frame is to the photo's; 0 where there is none.",
+  "face in the clip": "The face in each frame of the finished clip.",
+  "likeness in the clip": "How alike the face in each frame is to the photo's; 0 where there is none.",
   finished: "The finished clip, at the moments of the other frames.",
 };
 
 const TIMELESS = new Set(["finished", "source", "motion of the source", "motion of the result"]); // belong to no step
-const timeless = (name) => TIMELESS.has(name) || name.endsWith(", finished");
+const ofTheEnd = (name) => name.endsWith(", finished") || name.endsWith(" in the clip");
+const timeless = (name) => TIMELESS.has(name) || ofTheEnd(name);
 
-const ended = ({ name }, { finished }) => name === finished || name.endsWith(", finished"); // seen at every step
+const ended = ({ name }, { finished }) => name === finished || ofTheEnd(name); // seen at every step
 
 const FRAME = `<div class="lk-scrub">
     <label><span>Step</span><span class="lk-track"><i data-part="band"></i><input type="range" min="0" data-part="step"/></span></label>

@@ -3,8 +3,9 @@
 import { call, send } from "./api.js";
 import { toast } from "./toast.js";
 
-export const library = { subjects: [], loras: [], clips: [], loaded: false };
+export const library = { subjects: [], loras: [], clips: [], photos: [], loaded: false };
 export const MOST_CLIPS = 20; // that the studio keeps for a visitor
+export const MOST_PHOTOS = 40;
 const listeners = new Set();
 
 export function followLibrary(listener) {
@@ -61,25 +62,38 @@ export async function importLora(file) {
   return answer;
 }
 
-export const clipOf = (source) => library.clips.find((one) => one.source === source) ?? null;
+// Where things of one kind are kept, each with an id, a name and examples to copy from.
+const shelf = (name) => ({
+  name,
+  // How far it is goes to `progress`; answers the piece, {error} or {cancelled}.
+  add(file, progress) {
+    const sending = send(`studio/${name}`, file, { "X-Name": encodeURIComponent(file.name) }, progress);
+    return { cancel: sending.cancel, answer: sending.answer.then(async (answer) => { await refreshLibrary(); return answer; }) };
+  },
+  async example(file) {
+    const answer = await call(`studio/${name}/example`, { file });
+    await refreshLibrary();
+    return answer;
+  },
+  // `back` is told when the deletion has been undone.
+  async remove(piece, back) {
+    const answer = await change(`studio/${name}/${piece.id}/delete`);
+    const undo = async () => { const undone = await change(`studio/${name}/${piece.id}/undo_delete`); if (!undone.error) back(); };
+    if (!answer.error) toast(`${piece.name} deleted.`, { action: "Undo", seconds: 10, run: undo });
+    return answer;
+  },
+});
 
-// How far it is goes to `progress`; answers the clip, {error} or {cancelled}.
-export function addClip(file, progress) {
-  const sending = send("studio/clips", file, { "X-Name": encodeURIComponent(file.name) }, progress);
-  return { cancel: sending.cancel, answer: sending.answer.then(async (answer) => { await refreshLibrary(); return answer; }) };
-}
+export const clips = shelf("clips");
+export const photos = shelf("photos");
 
-export async function addExample(file) {
-  const answer = await call("studio/clips/example", { file });
-  await refreshLibrary();
-  return answer;
-}
+export const facesIn = (photo, pack) => call(`studio/photos/${photo.id}/faces.json?pack=${encodeURIComponent(pack)}`);
 
-export async function deleteClip(clip, back) {
-  const answer = await change(`studio/clips/${clip.id}/delete`);
-  const undo = async () => { const undone = await change(`studio/clips/${clip.id}/undo_delete`); if (!undone.error) back(); };
-  if (!answer.error) toast(`${clip.name} deleted.`, { action: "Undo", seconds: 10, run: undo });
-  return answer;
+// Who in a photo is meant, and whether the likeness may be used, stays with the photo.
+export async function keepPerson(photo, person) {
+  Object.assign(photo, person);
+  const answer = await call(`studio/photos/${photo.id}/person`, person);
+  if (answer.error) toast(answer.error, { tone: "bad", seconds: 8 });
 }
 
 export const addPicture = (file, others) => sendFile("studio/pictures", file, { "X-With": others.join(",") });

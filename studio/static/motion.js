@@ -1,6 +1,7 @@
 // A clip whose motion came from another: beside its source, wiped over it, and how alike both move.
 
 import { call, media, recall, remember } from "./api.js";
+import { gauge } from "./gauge.js";
 import { sheet } from "./sheets.js";
 import { SLICED } from "./slices.js";
 import { escape, icon } from "./words.js";
@@ -70,12 +71,8 @@ const GAUGES = [
   ["identity_leak", "Identity leak", 0, "How alike what both show is to the playground's judge: 1 is the same. At home in its own world, elsewhere a hint."],
 ];
 
-function gauge(values, [name, label, low, help]) {
-  if (!(name in values) && name !== "motion_fidelity") return "";
-  const value = values[name];
-  const known = Number.isFinite(value);
-  const meter = known ? `<span class="lk-meter" role="meter" aria-label="${label}" aria-valuemin="${low}" aria-valuemax="1" aria-valuenow="${value}" ${low < 0 ? "data-signed" : ""}><i style="width: ${100 * Math.min(Math.max((value - low) / (1 - low), 0), 1)}%"></i></span>` : "";
-  return `<div class="lk-gauge"><dt>${label}</dt><dd>${known ? value.toFixed(2) : "not measurable"}</dd>${meter}<p>${help}</p></div>`;
+function figure(values, [name, label, low, help]) {
+  return name in values || name === "motion_fidelity" ? gauge({ label, value: values[name], low, help }) : "";
 }
 
 // Under the screen: figures, tracks of both, and slices of both along one column that can be moved.
@@ -91,7 +88,7 @@ class Motion extends HTMLElement {
     this.hidden = !key;
     this.replaceChildren();
     if (!key) return;
-    this.innerHTML = `<dl class="lk-gauges">${GAUGES.map((one) => gauge(job.values ?? {}, one)).join("")}</dl><details ${narrow.matches ? "" : "open"}><summary><b>Both motions</b></summary><div data-part="tracks"></div><div data-part="slices"></div></details>`;
+    this.innerHTML = `<dl class="lk-gauges">${GAUGES.map((one) => figure(job.values ?? {}, one)).join("")}</dl><details ${narrow.matches ? "" : "open"}><summary><b>Both motions</b></summary><div data-part="tracks"></div><div data-part="slices"></div></details>`;
     const index = await call(`media/${encodeURIComponent(job.id)}/seen.json`);
     if (this.shown !== key || index.offline) return;
     if (!index.names) { this.querySelector("details").remove(); return; }

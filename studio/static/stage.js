@@ -5,6 +5,7 @@ import { cut, drawRest, filmOf, isBoard, isClip, missing as lacking, saved } fro
 import { besides, comparable, compare, start, stopComparing, together, tools } from "./compare.js";
 import { fillIn } from "./form.js";
 import { hold, lookOf, looks, missing, moved, scene, setLook, twoVideos, wiping } from "./motion.js";
+import { besidePhoto, photoTool, portraitScene, turnPhoto, withoutFace } from "./portrait.js";
 import { download } from "./project.js";
 import { remove, retry, selected, state, stop, subscribe } from "./jobs.js";
 import { active, duration, escape, fraction, icon, shotsOf } from "./words.js";
@@ -12,14 +13,14 @@ import { active, duration, escape, fraction, icon, shotsOf } from "./words.js";
 const calm = window.matchMedia("(prefers-reduced-motion: reduce)");
 
 // Of several pictures, the one that will become the clip.
-const screened = (job) => isBoard(job) ? job.previews.findLast((name) => /^shot \d+$/.test(name)) : ["denoised", "motion of the source", "source"].find((name) => job.previews.includes(name)) ?? job.previews.filter((name) => name !== "reference").at(-1);
+const screened = (job) => isBoard(job) ? job.previews.findLast((name) => /^shot \d+$/.test(name)) : ["denoised", "motion of the source", "source", "faces in the photo"].find((name) => job.previews.includes(name)) ?? job.previews.filter((name) => name !== "reference").at(-1);
 
 class Stage extends HTMLElement {
   connectedCallback() {
     this.shown = null;
     this.setAttribute("role", "region");
     this.setAttribute("aria-label", "Screen");
-    this.innerHTML = '<div class="lk-scene"></div><likeness-motion></likeness-motion><likeness-board></likeness-board><likeness-inspector></likeness-inspector>';
+    this.innerHTML = '<div class="lk-scene"></div><likeness-motion></likeness-motion><likeness-portrait></likeness-portrait><likeness-board></likeness-board><likeness-inspector></likeness-inspector>';
     this.addEventListener("click", (event) => this.act(event.target.closest("[data-do]")?.dataset.do));
     this.addEventListener("likeness-cut", () => this.show());
     this.leave = subscribe(() => this.show());
@@ -42,6 +43,7 @@ class Stage extends HTMLElement {
     if (what === "reuse") fillIn(job.method, { ...job.request, seed: job.seed ?? job.request.seed });
     if (what === "seed") fillIn(job.method, { seed: job.seed });
     if (what.startsWith("look-")) { setLook(what.slice(5)); this.show(); this.querySelector(`[data-do=${what}]`)?.focus(); }
+    if (what === "photo") { turnPhoto(); this.show(); this.querySelector("[data-do=photo]")?.focus(); }
     if (what === "hold") hold(this);
     if (what === "rest") drawRest(job);
     if (what === "project") download(job.request);
@@ -73,11 +75,12 @@ class Stage extends HTMLElement {
     if (this.rests()) return;
     const job = selected();
     const twin = job && besides(job);
-    const key = job ? `${job.id} ${job.state} ${job.has_clip} ${twin?.id ?? ""} ${lookOf(job)} ${isBoard(job) ? filmOf(job) : ""}` : state.loaded ? "empty" : "loading";
+    const key = job ? `${job.id} ${job.state} ${job.has_clip} ${twin?.id ?? ""} ${lookOf(job)} ${besidePhoto(job)} ${isBoard(job) ? filmOf(job) : ""}` : state.loaded ? "empty" : "loading";
     if (key !== this.shown) this.change(key, job, twin);
     if (job && active(job)) this.advance(job);
     if (job && comparable(job)) this.offer(job);
     this.querySelector("likeness-motion").look?.(job);
+    this.querySelector("likeness-portrait").look?.(job);
     this.querySelector("likeness-board").look?.(job);
     this.querySelector("likeness-inspector").look?.(job);
   }
@@ -96,6 +99,7 @@ class Stage extends HTMLElement {
     if (two) this.apart = together(...videos, 1 / (job.request.fps || 8));
     if (two && !calm.matches) start(...videos);
     if (job && twoVideos(job)) { wiping(this); missing(this, job, () => this.show()); }
+    if (job && besidePhoto(job)) withoutFace(this, job, () => this.show());
     if (!two && !calm.matches) videos[0]?.play?.().catch(() => {});
     if (back && job && comparable(job)) this.offer(job).querySelector("button")?.focus();
   }
@@ -170,7 +174,9 @@ const drawing = (job) => `${isBoard(job) ? "" : `
   <div class="lk-screen"><div class="lk-picture" data-part="picture" data-job="${job.id}"><div class="lk-waiting" aria-hidden="true"><i></i><i></i><i></i></div></div></div>`}
   ${progress(job)}${caption(job)}`;
 
-const finished = (job) => (twoVideos(job) ? `${scene(job)}${actions(job)}${caption(job)}` : `
+const beside = (job) => (twoVideos(job) ? scene(job) : besidePhoto(job) ? portraitScene(job) : "");
+
+const finished = (job) => (beside(job) ? `${beside(job)}${actions(job)}${caption(job)}` : `
   <div class="lk-screen"><div class="lk-picture">
     <img class="lk-glow" alt="" src="${media(job.id, "poster.webp")}"/>
     <video src="${media(job.id, "clip.mp4")}" poster="${media(job.id, "poster.webp")}" loop muted controls playsinline aria-label="${escape(job.request.prompt)}"></video>
@@ -186,7 +192,7 @@ const link = (job, kind, path) => `<a class="lk-button" download="likeness-${job
 
 const actions = (job) => `<div class="lk-actions">
     ${["mp4", "gif", "png"].map((kind) => link(job, kind, saved(media(job.id, `clip.${kind}`)))).join("")}
-    <span class="lk-offer" data-part="compare"></span>${moved(job) ? looks(job) : ""}
+    <span class="lk-offer" data-part="compare"></span>${moved(job) ? looks(job) : photoTool(job)}
     <span class="lk-gap"></span>
     ${button("reuse", "Reuse settings")}${button("delete", "Delete", "lk-quiet")}
   </div>`;
@@ -229,6 +235,7 @@ function caption(job) {
   const r = job.request;
   const facts = [`${r.width} × ${r.height}`, `${r.frames} frames`, `${r.steps} steps`, `guidance ${r.guidance}`];
   if ("strength" in r) facts.push(`strength ${r.strength}`);
+  if ("id_scale" in r) facts.push(`identity ${r.id_scale}`, `details ${r.ref_scale}`);
   if (isBoard(job)) facts.unshift(r.only?.length ? `${r.only.length} of ${r.shots.length} shots` : shotsOf(r.shots.length));
   if (r.style) facts.unshift(r.style);
   if (r.injection) facts.push(`injection ${r.injection}`);

@@ -14,6 +14,8 @@ import "./subjects.js";
 import "./pictures.js";
 import "./training.js";
 import "./source.js";
+import "./photo.js";
+import "./weights.js";
 import "./shots.js";
 import "./balance.js";
 

@@ -153,6 +153,7 @@ export function acceptDrops() {
   const mark = (on) => {
     document.body.classList.toggle("lk-dropping", on);
     document.body.classList.toggle("lk-for-motion", on && Boolean(inSight("likeness-source")));
+    document.body.classList.toggle("lk-for-face", on && Boolean(inSight("likeness-photo")));
   };
   document.addEventListener("dragover", (event) => { if (carriesFile(event)) { event.preventDefault(); mark(true); } });
   document.addEventListener("dragleave", (event) => { if (!event.relatedTarget) mark(false); });
@@ -167,18 +168,21 @@ export function acceptDrops() {
 
 const inSight = (name) => [...document.querySelectorAll(name)].find((element) => element.offsetParent);
 
-// What a dropped file is for follows from its kind, and for pictures and source clips from the tab that is open.
+// What a dropped file is for follows from its kind, and for pictures, photos and source clips from the tab that is open.
 function takeIn(files, place) {
   const [first] = files;
   const pictures = inSight("likeness-pictures");
   const shots = inSight("likeness-shots");
-  const source = place.closest?.("likeness-restore") ? null : inSight("likeness-source");
+  const toRestore = place.closest?.("likeness-restore");
+  const source = toRestore ? null : inSight("likeness-source");
+  const photo = toRestore || first?.type.startsWith("video/") ? null : inSight("likeness-photo");
   if (!first) return;
   if (/\.zip$/i.test(first.name)) importSubject(first);
   else if (/\.safetensors$/i.test(first.name)) importLora(first);
   else if (shots && /\.(txt|json)$/i.test(first.name)) shots.read(first);
   else if (pictures) pictures.add(files);
   else if (source) source.take(files);
+  else if (photo) photo.take(files);
   else restore(first);
 }
 

@@ -46,6 +46,7 @@ const paths = {
   edit: '<path d="M5 19h3.6L18.4 9.2l-3.6-3.6L5 15.4zM13 7.4l3.6 3.6"/>',
   more: '<path d="M4 17l5-6 4 3.5L20 7M15.5 7H20v4.5"/>',
   pair: '<rect x="3.5" y="6" width="7.5" height="12" rx="2"/><rect x="13" y="6" width="7.5" height="12" rx="2"/>',
+  camera: '<path d="M4 8.5A2.5 2.5 0 0 1 6.5 6h1.2l1.5-2h5.6l1.5 2h1.2A2.5 2.5 0 0 1 20 8.5v8a2.5 2.5 0 0 1-2.5 2.5h-11A2.5 2.5 0 0 1 4 16.5z"/><circle cx="12" cy="12.3" r="3.5"/>',
   record: '<circle cx="12" cy="12" r="8"/><circle cx="12" cy="12" r="4" fill="currentColor" stroke="none"/>',
   wipe: '<rect x="3.5" y="6" width="17" height="12" rx="2"/><path d="M12 3.5v17"/><path d="M12.5 7h6.5v10h-6.5z" fill="currentColor" stroke="none" opacity=".4"/>',
   person: '<circle cx="12" cy="8.5" r="3.4"/><path d="M5.5 19.5a6.5 6.5 0 0 1 13 0"/>',

@@ -1,0 +1,57 @@
+"""Runs app.py with one more face adapter, small and untrained: `python with_adapter.py LOG --home FOLDER [other flags of app.py]`.
+
+Its weights are written under the home folder in the layout of the released ones, for the playground's own model. Everything
+else is the product.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(Path(__file__).parent)]
+
+from dataclasses import dataclass, field  # noqa: E402
+
+from pipelines.methods.face_identity import adapters  # noqa: E402
+from pipelines.methods.face_identity.adapters import AdapterEntry  # noqa: E402
+from pipelines.models.registry import entry  # noqa: E402
+
+HOME = Path(sys.argv[sys.argv.index("--home") + 1])
+MODEL = "playground-wan"
+
+
+@dataclass(frozen=True)
+class Small(AdapterEntry):
+    """Lies where it was written."""
+
+    place: Path = field(default=HOME)
+
+    def folder(self) -> Path:
+        return self.place
+
+
+def written(folder: Path) -> Path:
+    """An adapter for the playground's model, not trained."""
+    import torch
+
+    from pipelines.methods.face_identity.card import Card
+    from pipelines.methods.face_identity.modules import FaceAdapter, ResamplerSizes, Sizes
+    from pipelines.methods.face_identity.weights import save_adapter
+
+    model = json.loads((entry(MODEL).folder / "transformer" / "config.json").read_text())
+    width, blocks = model["num_attention_heads"] * model["attention_head_dim"], model["num_layers"]
+    torch.manual_seed(5)
+    resampler = ResamplerSizes(width=64, depth=1, heads=1, queries=4, output=width)
+    sizes = Sizes(width=width, ip_layers=blocks, ref_layers=blocks, registers=2, resampler=resampler)
+    adapter = FaceAdapter(sizes, Card(recogniser="playground-faces", crop=64, base=MODEL))
+    for parameter in (*adapter.ip_layers.parameters(), *adapter.ref_layers.parameters()):
+        parameter.data.normal_(std=0.004 / parameter.shape[-1] ** 0.5)
+    save_adapter(adapter, folder)
+    return folder
+
+
+place = written(HOME / "small-adapter")
+adapters.ADAPTERS = (Small("small", "Small", "Not trained: for a look at the page.", "Same as this project", MODEL, place=place),)
+
+import watched  # noqa: E402, F401  runs app.py
