@@ -35,6 +35,10 @@ def test_light_modules_stay_light(module: str) -> None:
     assert done.stderr.strip() in ("", "set()"), done.stderr
 
 
+def test_models_of_the_repository_do_not_say_where_they_were_made() -> None:
+    assert not [file for file in (ROOT / "assets").rglob("*.json") if "_name_or_path" in file.read_text()]
+
+
 def test_models_of_the_repository_hold_safetensors_only() -> None:
     weights = {".bin", ".pt", ".pth", ".ckpt", ".pkl"}
     assert not [file for file in (ROOT / "assets").rglob("*") if file.suffix in weights]

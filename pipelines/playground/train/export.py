@@ -35,9 +35,18 @@ def export(pipeline: DiffusionPipeline, folder: Path, sets: Sequence[WorldClips]
     """Write `pipeline` to `folder` in bf16, with latent_rgb.json; `encode` gives the normalised latents that denoising works on."""
     pipeline.to(torch.bfloat16).save_pretrained(folder, safe_serialization=True)
     pipeline.to(torch.float32)
+    _forget_places(folder)
     frames = np.stack([sets[0].frames(index)[0] for index in range(24)])
     latents = encode(to_tensor(frames[:, None])).float().cpu()
     fit(latents[:, :, 0].permute(1, 0, 2, 3).numpy(), frames).save(folder / "latent_rgb.json")
+
+
+def _forget_places(folder: Path) -> None:
+    """Parts of a model say in their settings where they were loaded from; that is nobody else's business."""
+    for file in folder.glob("*/config.json"):
+        settings = json.loads(file.read_text())
+        if settings.pop("_name_or_path", None):
+            file.write_text(json.dumps(settings, indent=2) + "\n")
 
 
 def write_recipe(folder: Path, flags: argparse.Namespace, device: str) -> None:
