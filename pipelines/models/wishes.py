@@ -21,7 +21,7 @@ WISHES: dict[str, dict[str, Wish]] = {
         "cogvideox": {"strength": 0.6, "first_layer": 0.25, "last_layer": 0.75, "recorded": "one level", "level": 300.0},
         "ltx": _QUERIES | {"strength": 0.4, "same_noise": True, "match_values": True},
         "animatediff": _QUERIES | {"strength": 0.4, "clean_up": True},
-        "playground-wan": {"strength": 0.75, "first_layer": 0.0, "last_layer": 0.75, "recorded": "one level", "level": 450.0},
+        "playground-wan": _QUERIES | {"strength": 0.4},
     },
     "storyboard": dict.fromkeys(("playground-wan", "playground-cogvideox"), _LOOKS_COME_LATE),
 }
