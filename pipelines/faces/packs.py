@@ -5,6 +5,7 @@ A pack is a folder of ONNX files as insightface lays it out: a detector with fiv
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -134,6 +135,7 @@ def open_pack(folder: Path, device: str = "auto") -> FaceAnalysis:
         raise NotAvailable(f"There is no face model pack in {folder}: it should hold a detector and a recogniser as .onnx files.")
     from insightface.app import FaceAnalysis
 
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"insightface\.")  # of its own calls to scikit-image
     try:
         analysis = FaceAnalysis(
             name=str(folder), allowed_modules=list(NEEDED), providers=providers(device), sess_options=patient_sessions()
