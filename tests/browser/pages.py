@@ -9,7 +9,7 @@ from playwright.sync_api import Locator, Page, TimeoutError
 STAGE = "likeness-stage"
 PROBLEM = ".lk-problem:visible"
 QUICK = {"steps": 2, "frames": 5}
-LONG = {"steps": 60, "width": 80, "height": 80}  # draws for many seconds, in short steps
+LONG = {"steps": 60, "width": 96, "height": 96, "frames": 33}  # draws for many seconds on any machine, in short steps
 
 
 def write(page: Page, setting: str, value: object) -> None:
