@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pipelines.files import ANYWHERE, Files
 from pipelines.methods.appearance_warping.request import PersonaliseRequest
 from pipelines.methods.face_identity.request import FaceRequest
+from pipelines.methods.face_training.request import TrainFaceRequest
 from pipelines.methods.generate.request import GenerateRequest
 from pipelines.methods.motion_transfer.request import MotionRequest
 from pipelines.methods.storyboard.request import StoryboardRequest
@@ -20,9 +21,8 @@ if TYPE_CHECKING:
     from pipelines.models.store import ModelStore
     from pipelines.requests import Request
 
-REQUESTS = {
-    kind.method: kind for kind in (GenerateRequest, AdaptRequest, PersonaliseRequest, MotionRequest, StoryboardRequest, FaceRequest)
-}
+KINDS = (GenerateRequest, AdaptRequest, PersonaliseRequest, MotionRequest, StoryboardRequest, FaceRequest, TrainFaceRequest)
+REQUESTS = {kind.method: kind for kind in KINDS}
 
 
 def run(request: Request, store: ModelStore, files: Files = ANYWHERE) -> Iterator[Event]:

@@ -24,6 +24,12 @@ WISHES: dict[str, dict[str, Wish]] = {
         "playground-wan": _QUERIES | {"strength": 0.4},
     },
     "storyboard": dict.fromkeys(("playground-wan", "playground-cogvideox"), _LOOKS_COME_LATE),
+    "face": {
+        "wan": {"adapter": "", "pack": "buffalo_l", "watch_every": 0},
+        "wan2.1-14b": {"adapter": "lynx-full", "pack": "buffalo_l", "watch_every": 0},
+        "playground-wan": {},
+    },
+    "train-face": {"wan": {"crop": 256, "recogniser": "facexlib-ir-se50", "pack": "buffalo_l"}, "playground-wan": {"tokens": 1280}},
 }
 """Method -> model, or its family -> settings (Motion by Queries, appendix A.1 and A.1.1; CogVideoX is not among its models)."""
 

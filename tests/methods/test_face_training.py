@@ -24,7 +24,7 @@ from pipelines.methods.face_identity.weights import read_adapter
 from pipelines.methods.face_training import playground, recorded
 from pipelines.methods.face_training.latent_faces import SIDE, LatentRecogniser, aligned, placed
 from pipelines.methods.face_training.packed import packed_faces
-from pipelines.methods.face_training.pairs import Pair, WorldPairs
+from pipelines.methods.face_training.pairs import Pair, RecordedPairs
 from pipelines.methods.face_training.people import FIRST_IDENTITY, photographs_of, shots_of
 from pipelines.methods.face_training.train import CHECKPOINT, Plan, Sitter, Training, draw_level, frozen, train
 from pipelines.methods.face_training.trial import figures_of
@@ -377,7 +377,7 @@ def few(wan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> recorded.Record
 
 
 def test_pairs_of_the_world(few, monkeypatch: pytest.MonkeyPatch) -> None:
-    pairs = WorldPairs(few)
+    pairs = RecordedPairs(few)
     for stills in (1.0, 0.0):
         pack, again = (pairs.pack(1, 2, 900, stills) for _ in range(2))
         assert [pair.kind for pair in pack] == [pair.kind for pair in again] and len(pack) > 1
@@ -398,7 +398,7 @@ def test_pairs_of_the_world(few, monkeypatch: pytest.MonkeyPatch) -> None:
         assert (shot == one.shot) == (one.kind != "scene") and (one.kind == "scene" or origin == {"clip": "plain"}.get(one.kind, one.kind))
         assert pairs.facts[one.person].similar[one.photograph, one.shot] >= 0.3
     with pytest.raises(ValueError, match="too unlike"):
-        WorldPairs(few, alike=1.01)
+        RecordedPairs(few, alike=1.01)
     before = [file.read_bytes() for file in sorted(few.folder.iterdir())]
     sorted(few.folder.iterdir())[1].unlink()
     again = recorded.RecordedPeople(few.folder.parents[1], 2, few.backbone, few.eyes)
@@ -460,7 +460,7 @@ def test_the_whole_recipe_from_nothing(wan, tmp_path: Path, monkeypatch: pytest.
     for _ in range(2):  # the second finds all done
         events = playground.train_playground(tmp_path / "out", tmp_path / "work", 0.001, people=2, plan=settings, backbone=wan)
         playground.report(events)
-    assert "drawing people" in capsys.readouterr().out
+    assert "reading people" in capsys.readouterr().out
     adapter = read_adapter(tmp_path / "out", wan)
     assert (adapter.card.recogniser, adapter.card.crop, adapter.card.base) == ("playground-faces", 64, "playground-wan")
     assert untouched(wan, before)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 import torch.nn.functional as F
@@ -16,7 +16,7 @@ from torch import Tensor
 from pipelines.training.packing import fill
 
 if TYPE_CHECKING:
-    from pipelines.methods.face_training.recorded import PersonFacts, RecordedPeople
+    from pipelines.methods.face_training.recorded import People, PersonFacts
 
 Kind = Literal["crop", "clip", "edited", "scene"]
 
@@ -78,8 +78,8 @@ class Drawn(NamedTuple):
     still: bool
 
 
-class WorldPairs:
-    """Pairs of the playground's people; always the same for the same seed and step.
+class RecordedPairs:
+    """Pairs of recorded people; always the same for the same seed and step.
 
     Args:
         people: recorded, all of them.
@@ -89,7 +89,7 @@ class WorldPairs:
     Raises ValueError if no pair is left.
     """
 
-    def __init__(self, people: RecordedPeople, weights: Mapping[Kind, float] = WEIGHTS, alike: float = ALIKE, brief: float = BRIEF) -> None:
+    def __init__(self, people: People, weights: Mapping[Kind, float] = WEIGHTS, alike: float = ALIKE, brief: float = BRIEF) -> None:
         self.people, self.weights, self.brief = people, dict(weights), brief
         self.facts = [people.facts(person) for person in range(len(people))]
         self.choices = [_choices(facts, alike) for facts in self.facts]
@@ -125,17 +125,24 @@ class WorldPairs:
     def read(self, drawn: Drawn, brief: bool = True) -> Pair:
         """The pair itself; `brief`: with the caption that leaves the looks out."""
         person, shot, frames = drawn.person, drawn.shot, slice(1 if drawn.still else None)
-        words = f"{'brief' if brief else 'full'} {'still' if drawn.still else 'moving'}"
-        text = self.people.tensor(person, f"{shot}.{words}")
+        words = f"{shot}.{'brief' if brief else 'full'} {'still' if drawn.still else 'moving'}"
+        text = self.people.tensor(person, words)
         return Pair(
             latents=self.people.tensor(person, f"{shot}.latents")[None, :, frames],
             text=F.pad(text, (0, 0, 0, self.people.backbone.text_length - len(text)))[None],
             embedding=self.people.tensor(person, "embeddings", drawn.photograph),
-            features=tuple(block[None] for block in self.people.tensor(person, "features", drawn.photograph)),
             cover=self.people.tensor(person, f"{shot}.cover")[None, :, frames],
-            places=self.people.tensor(person, f"{shot}.places")[frames],
+            places=self.people.tensor(person, places)[frames] if self.people.keeps(person, places := f"{shot}.places") else None,
             kind=drawn.kind,
+            **self._reference(drawn),
         )
+
+    def _reference(self, drawn: Drawn) -> dict[str, Any]:
+        """Features of the reference picture where they are kept, else the picture."""
+        if self.people.keeps(drawn.person, "features"):
+            features = self.people.tensor(drawn.person, "features", drawn.photograph)
+            return {"features": tuple(block[None] for block in features)}
+        return {"picture": self.people.tensor(drawn.person, "pictures", drawn.photograph).numpy()}
 
 
 def _choices(facts: PersonFacts, alike: float) -> dict[bool, dict[int, dict[Kind, list[int]]]]:
@@ -160,7 +167,7 @@ def _kind(same: bool, origin: str, moving: bool) -> Kind | None:
     return origin if origin != "plain" else "clip" if moving else None
 
 
-def kinds_of(pairs: WorldPairs, seed: int, draws: int = 1000) -> Iterator[tuple[str, float]]:
+def kinds_of(pairs: RecordedPairs, seed: int, draws: int = 1000) -> Iterator[tuple[str, float]]:
     """How often each kind of pair is drawn, as a share of `draws`."""
     draw = np.random.default_rng((175, seed))
     drawn = [pairs.draw(draw, bool(index % 2)).kind for index in range(draws)]

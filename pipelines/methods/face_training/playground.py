@@ -19,7 +19,7 @@ from pipelines.methods.face_identity.card import Card
 from pipelines.methods.face_identity.claims import case_of
 from pipelines.methods.face_training.beginning import fresh_adapter
 from pipelines.methods.face_training.latent_faces import LatentRecogniser, train_latent_recogniser
-from pipelines.methods.face_training.pairs import WorldPairs
+from pipelines.methods.face_training.pairs import RecordedPairs
 from pipelines.methods.face_training.people import FRAMES
 from pipelines.methods.face_training.recorded import Eyes, RecordedPeople
 from pipelines.methods.face_training.train import Plan, Sitter, train
@@ -48,7 +48,7 @@ def plan_for(minutes: float, seed: int) -> Plan:
     """Settings chosen for playground-wan on a processor with two cores."""
     return Plan(
         budget=Budget(minutes),
-        images=0.5,
+        images=0.65,
         tokens=TOKENS,
         rate=1e-3,
         warm_steps=50,
@@ -98,7 +98,7 @@ def train_playground(
     sitter = Sitter(*eyes.look(case.photo), settings_of(case, FRAMES))
     adapter = fresh_adapter(backbone, Card(recogniser=RECOGNISER, crop=SIDE, base=BASE), seed=seed)
     loss = teacher.disagreement if teacher else None
-    yield from train(backbone, adapter, WorldPairs(recorded), adapter_folder, plan, work=work, identity_loss=loss, sitter=sitter)
+    yield from train(backbone, adapter, RecordedPairs(recorded), adapter_folder, plan, work=work, identity_loss=loss, sitter=sitter)
 
 
 def _load() -> Backbone:

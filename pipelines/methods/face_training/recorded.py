@@ -35,6 +35,8 @@ CHUNK = 8
 BUST = 0.25
 """How far hair, neck and shoulders count as face."""
 
+PHASE = "reading people"
+
 UNSEEN = -1.0
 """Similarity to a picture in which no face is seen."""
 
@@ -84,39 +86,39 @@ class PersonFacts(NamedTuple):
     similar: np.ndarray
 
 
-class RecordedPeople:
-    """`count` training people (whole chunks), as the frozen parts of one model see them.
+class People:
+    """`count` people as the frozen parts of one model see them, in files of CHUNK; subclasses say how one is made.
 
     Args:
-        cache: folder; what is there already is not made again, even if another run was interrupted on the way.
+        folder: what is there already is not made again, even if another run was interrupted on the way.
         backbone: the model.
-        eyes: who looks at the photographs.
-        first: number of the first person.
     """
 
-    def __init__(self, cache: Path, count: int, backbone: Backbone, eyes: Eyes, first: int = 0) -> None:
-        self.backbone, self.eyes, self.first = backbone, eyes, first
-        mark = f"{fingerprint(backbone.vae)}-{fingerprint(backbone.transformer)}"
-        self.folder = cache / f"world{WORLD}" / f"people-{mark}-{eyes.recogniser.name}-{eyes.side}"
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.chunks = -(-count // CHUNK)
+    def __init__(self, folder: Path, count: int, backbone: Backbone) -> None:
+        self.folder, self.count, self.backbone = folder, count, backbone
         self._open: dict[int, Any] = {}
         self._facts: dict[int, list[PersonFacts]] = {}
 
     def __len__(self) -> int:
-        return self.chunks * CHUNK
+        return self.count
 
-    def identity(self, person: int) -> int:
-        """The identity's seed of person number 0.."""
-        return identity_of(self.first + person)
+    def make(self, person: int) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """What can be said of person number 0.. in JSON, see `PersonFacts`, and in tensors."""
+        raise NotImplementedError
+
+    def file(self, chunk: int) -> Path:
+        """Where people from CHUNK * `chunk` on are."""
+        return self.folder / f"{chunk:05d}.safetensors"
 
     def prepare(self) -> Iterator[Progress]:
         """Make what is missing, a chunk at a time; closing the iterator loses the chunk that is being made."""
-        for chunk in range(self.chunks):
-            yield Progress("drawing people", chunk * CHUNK, len(self), unit="people")
-            if not self._file(chunk).exists():
-                self._write(chunk)
-        yield Progress("drawing people", len(self), len(self), unit="people")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for first in range(0, len(self), CHUNK):
+            if self.file(first // CHUNK).exists():
+                yield Progress(PHASE, first, len(self), unit="people")
+            else:
+                yield from self._write(first)
+        yield Progress(PHASE, len(self), len(self), unit="people")
 
     def facts(self, person: int) -> PersonFacts:
         """Of person number 0.."""
@@ -131,24 +133,58 @@ class RecordedPeople:
         read = self._read(chunk)
         return read.get_tensor(f"{place}.{name}") if row is None else read.get_slice(f"{place}.{name}")[row]
 
-    def _file(self, chunk: int) -> Path:
-        return self.folder / f"{self.first // CHUNK + chunk:05d}.safetensors"
+    def keeps(self, person: int, name: str) -> bool:
+        """Whether anything is kept of a person under `name`."""
+        chunk, place = divmod(person, CHUNK)
+        return f"{place}.{name}" in self._read(chunk).keys()  # noqa: SIM118
 
     def _read(self, chunk: int) -> Any:
         if chunk not in self._open:
-            self._open[chunk] = safe_open(self._file(chunk), framework="pt")
+            self._open[chunk] = safe_open(self.file(chunk), framework="pt")
         return self._open[chunk]
 
-    def _write(self, chunk: int) -> None:
+    def _write(self, first: int) -> Iterator[Progress]:
         values: dict[str, Tensor] = {}
         known = []
-        for place in range(CHUNK):
-            facts, tensors = record(self.first + chunk * CHUNK + place, self.backbone, self.eyes)
+        for place in range(min(CHUNK, len(self) - first)):
+            yield Progress(PHASE, first + place, len(self), unit="people")
+            facts, tensors = self.make(first + place)
             known.append(facts)
             values |= {f"{place}.{name}": value.contiguous() for name, value in tensors.items()}
-        partial = self._file(chunk).with_suffix(f".{os.getpid()}.tmp")
+        partial = self.file(first // CHUNK).with_suffix(f".{os.getpid()}.tmp")
         save_file(values, partial, {"people": json.dumps(known)})
-        os.replace(partial, self._file(chunk))
+        os.replace(partial, self.file(first // CHUNK))
+
+
+class RecordedPeople(People):
+    """Training people of the world, whole chunks of them.
+
+    Args:
+        cache: folder for those of all models.
+        count: how many, rounded up.
+        backbone: the model.
+        eyes: who looks at the photographs.
+        first: number of the first person.
+    """
+
+    def __init__(self, cache: Path, count: int, backbone: Backbone, eyes: Eyes, first: int = 0) -> None:
+        super().__init__(cache / f"world{WORLD}" / f"people-{mark_of(backbone, eyes)}", -(-count // CHUNK) * CHUNK, backbone)
+        self.eyes, self.first = eyes, first
+
+    def identity(self, person: int) -> int:
+        """The identity's seed of person number 0.."""
+        return identity_of(self.first + person)
+
+    def make(self, person: int) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        return record(self.first + person, self.backbone, self.eyes)
+
+    def file(self, chunk: int) -> Path:
+        return super().file(self.first // CHUNK + chunk)
+
+
+def mark_of(backbone: Backbone, eyes: Eyes) -> str:
+    """Short, and another for every model, recogniser and size of reference pictures."""
+    return f"{fingerprint(backbone.vae)}-{fingerprint(backbone.transformer)}-{eyes.recogniser.name}-{eyes.side}"
 
 
 def _facts(known: dict[str, Any]) -> PersonFacts:
@@ -163,14 +199,19 @@ def record(person: int, backbone: Backbone, eyes: Eyes) -> tuple[dict[str, Any],
     tensors: dict[str, Tensor] = {}
     for number, (shot, rendering) in enumerate(zip(shots, shown, strict=True)):
         tensors |= {f"{number}.{name}": value for name, value in shot_tensors(shot, rendering, backbone).items()}
-    embeddings, pictures, features = faces_of([photograph.picture(shown) for photograph in photographs], backbone, eyes)
+    embeddings, pictures = faces_of([photograph.picture(shown) for photograph in photographs], eyes)
     facts = {
         "shots": [(tensors[f"{number}.latents"].shape[1], tensors[f"{number}.latents"].shape[2:]) for number in range(len(shots))],
         "photographs": [(photograph.shot, photograph.origin) for photograph in photographs],
         "similar": similarities(embeddings, photographs, len(shots)).round(4).tolist(),
     }
-    kept = {"embeddings": torch.from_numpy(np.nan_to_num(embeddings)), "pictures": torch.from_numpy(pictures), "features": features}
-    return facts, tensors | kept
+    features = torch.stack([torch.cat(parts) for parts in features_of(backbone, list(pictures))]).half().cpu()
+    return facts, tensors | faces_kept(embeddings, pictures) | {"features": features}  # (photographs, blocks, M, C)
+
+
+def faces_kept(embeddings: np.ndarray, pictures: np.ndarray) -> dict[str, Tensor]:
+    """The same as tensors, zeros for no face."""
+    return {"embeddings": torch.from_numpy(np.nan_to_num(embeddings)), "pictures": torch.from_numpy(pictures)}
 
 
 def shot_tensors(shot: Shot, shown: Rendering, backbone: Backbone) -> dict[str, Tensor]:
@@ -195,13 +236,12 @@ def face_masks(shown: Rendering) -> np.ndarray:
     return np.round(255 * visible * np.where(inside, 1.0, BUST)).astype(np.uint8)
 
 
-def faces_of(pictures: Sequence[np.ndarray], backbone: Backbone, eyes: Eyes) -> tuple[np.ndarray, np.ndarray, Tensor]:
-    """Of N photographs: embeddings (N, 512), NaN without a face, reference pictures (N, S, S, 3) uint8, features (N, blocks, M, C) half."""
-    seen = [eyes.look(picture) for picture in pictures]
+def faces_of(pictures: Sequence[np.ndarray], eyes: Eyes) -> tuple[np.ndarray, np.ndarray]:
+    """Of N photographs: embeddings (N, 512), NaN without a face, and reference pictures (N, S, S, 3) uint8, black without one."""
     nobody = np.full(512, np.nan, np.float32), np.zeros((eyes.side, eyes.side, 3), np.uint8)
-    embeddings, crops = (np.stack(parts) for parts in zip(*(face or nobody for face in seen), strict=True))
-    features = [torch.cat(parts) for parts in features_of(backbone, list(crops))]
-    return embeddings, crops, torch.stack(features).half().cpu()
+    seen = [eyes.look(picture) or nobody for picture in pictures]
+    embeddings, crops = (np.stack(parts) for parts in zip(*seen, strict=True))
+    return embeddings, crops
 
 
 def similarities(embeddings: np.ndarray, photographs: Sequence[Photograph], shots: int) -> np.ndarray:

@@ -52,8 +52,8 @@ def shape_of(entry: ModelEntry) -> Shape:
 
 def operations(request: VideoRequest, entry: ModelEntry, shape: Shape) -> tuple[float, float]:
     """(denoising, decoding): 2 N per token for the weights and 4 tokens^2 per channel and layer for attention, per forward."""
-    tokens = _tokens(request, entry, shape)
-    forward = 2 * entry.parameters * tokens + 4 * tokens**2 * shape.depth_width
+    count = tokens(request, entry, shape)
+    forward = 2 * entry.parameters * count + 4 * count**2 * shape.depth_width
     halves = 2 if request.guidance > 1 else 1
     pixels = request.width * request.height * request.frames
     return forward * halves * request.steps, DECODER_WORK * shape.base**2 * pixels
@@ -85,9 +85,9 @@ def memory(request: VideoRequest, entry: ModelEntry, shape: Shape) -> int:
 
 def activations(request: VideoRequest, entry: ModelEntry, shape: Shape) -> int:
     """Bytes of one block's activations."""
-    tokens = _tokens(request, entry, shape) * (2 if request.guidance > 1 else 1)
+    count = tokens(request, entry, shape) * (2 if request.guidance > 1 else 1)
     width = shape.depth_width**0.5 * 8  # roughly: real widths are 40 to 70 times the depth
-    return int(tokens * width * 4 * 12)
+    return int(count * width * 4 * 12)
 
 
 def has_card() -> bool:
@@ -98,7 +98,8 @@ def has_card() -> bool:
         return False
 
 
-def _tokens(request: VideoRequest, entry: ModelEntry, shape: Shape) -> int:
+def tokens(request: VideoRequest, entry: ModelEntry, shape: Shape) -> int:
+    """Of the clip, without text."""
     frames = (request.frames - 1) // entry.frame_step + 1
     return frames * (request.width // shape.token) * (request.height // shape.token)
 
