@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +23,7 @@ from pipelines.methods.face_training.people import shots_of
 from pipelines.methods.face_training.variations import edited, elsewhere, smiling
 from pipelines.video import write_clip
 
+ROOT = Path(__file__).parents[2]
 OURS = ("--recogniser", "playground-faces", "--pack", "playground-faces", "--crop", 32, "--tokens", 900, "--width", 64, "--height", 64)
 
 
@@ -71,6 +75,20 @@ def test_an_adapter_is_trained_further_elsewhere(capsys, tiny_wan_folder, people
     train(capsys, tiny_wan_folder, people, "--steps", 2)
     code, _, _ = train(capsys, tiny_wan_folder, people, "--steps", 1, "--start", "a", "--out", "b", "--rate", 0)
     assert code == 0 and {file.name for file in (tmp_path / "b").iterdir()} >= {"adapter.json", "resampler.safetensors"}
+
+
+def test_processes_train_together(capsys, tiny_wan_folder, people, tmp_path) -> None:
+    """The first one speaks; what it writes was learnt from the samples of both."""
+    flags = ("--model", tiny_wan_folder, *OURS, "--steps", 2, "--images", 1, "--rate", 0.01, "--out", tmp_path / "both")
+    started = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", 2, "-m", "pipelines")
+    command = [str(part) for part in (*started, "train-face", "--people", people, "--consent", *flags)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True, timeout=240, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [str(tmp_path / "both")] and done.stderr.count("wrote") == 1
+    assert train(capsys, tiny_wan_folder, people, *flags[:-1], "one")[0] == 0
+    both, one = (load_file(tmp_path / out / "ref_layers.safetensors") for out in ("both", "one"))
+    assert both.keys() == one.keys() and any(not np.allclose(value, one[name]) for name, value in both.items())
 
 
 @pytest.mark.parametrize(
