@@ -15,13 +15,16 @@ from pipelines.methods.generate.request import GenerateRequest
 from pipelines.methods.motion_transfer.request import MotionRequest
 from pipelines.methods.storyboard.request import StoryboardRequest
 from pipelines.methods.subject_adaptation.request import AdaptRequest
+from pipelines.methods.zero_shot_subject.request import SubjectRequest
 
 if TYPE_CHECKING:
     from pipelines.events import Event
     from pipelines.models.store import ModelStore
     from pipelines.requests import Request
 
-KINDS = (GenerateRequest, AdaptRequest, PersonaliseRequest, MotionRequest, StoryboardRequest, FaceRequest, TrainFaceRequest)
+KINDS = (
+    GenerateRequest, AdaptRequest, PersonaliseRequest, MotionRequest, StoryboardRequest, FaceRequest, TrainFaceRequest, SubjectRequest,
+)  # fmt: skip
 REQUESTS = {kind.method: kind for kind in KINDS}
 
 

@@ -29,6 +29,7 @@ WISHES: dict[str, dict[str, Wish]] = {
         "wan2.1-14b": {"adapter": "lynx-full", "pack": "buffalo_l", "watch_every": 0},
         "playground-wan": {},
     },
+    "subject-from-image": {"cogvideox-5b": {"adapter": "disentangled-subject"}},
     "train-face": {"wan": {"crop": 256, "recogniser": "facexlib-ir-se50", "pack": "buffalo_l"}, "playground-wan": {"tokens": 1280}},
 }
 """Method -> model, or its family -> settings (Motion by Queries, appendix A.1 and A.1.1; CogVideoX is not among its models)."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pipelines.models.store import ModelStore
     from pipelines.requests import Request
 
-CAPTIONS, PAIRS, PAIRS_PER_INSTANCE, SOURCES, BOARDS, PEOPLE = 64, 24, 4, 24, 12, 24
+CAPTIONS, PAIRS, PAIRS_PER_INSTANCE, SOURCES, BOARDS, PEOPLE, INSTANCES = 64, 24, 4, 24, 12, 24, 8
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +42,8 @@ def _run(arguments: argparse.Namespace) -> int:
     measure, rows = MEASURES[arguments.what], []
     models = [entry(name) for name in arguments.model] if arguments.model else embedded()
     count = max(1, measure.samples // (8 if arguments.quick else 1))
-    about: dict[str, object] = {"models": [model.name for model in models], measure.unit: count, "scenes": "held out"}
+    about: dict[str, object] = {"what": arguments.what, "models": [model.name for model in models], measure.unit: count}
+    about["scenes"] = "held out"
     for row in measure.rows(models, open_store(arguments.home), count, about):
         rows.append(row)
         print(f"{row.name}: {row.value:.4g}", flush=True)
@@ -138,6 +139,19 @@ def _face(models: list[ModelEntry], store: ModelStore, count: int, about: dict[s
         yield from Claims(model, _to_the_end(store), judge).rows(count)
 
 
+def _disentangled(models: list[ModelEntry], store: ModelStore, count: int, about: dict[str, object]) -> Iterator[Row]:
+    from pipelines.evaluation.judge import Judge
+    from pipelines.methods.zero_shot_subject.adapters import made_for
+    from pipelines.methods.zero_shot_subject.claims import Claims
+
+    able = {model: made_for(model.name) for model in models if made_for(model.name)}
+    if not able:
+        raise UserError("There is no subject adapter for these models on this machine: train one first.")
+    about["instances"], judge = max(2, count), Judge.load()
+    for model, adapters in able.items():
+        yield from Claims(model, _to_the_end(store), judge, {one.name: one.name for one in adapters}).rows(about["instances"])
+
+
 def _draw_storyboard(rows: list[Row], folder: Path) -> None:
     from pipelines.methods.storyboard.claims import draw_trade_off
 
@@ -168,6 +182,7 @@ MEASURES = {
     "motion": Measure("motion fidelity and identity leak over the strength of motion transfer", SOURCES, "sources", _motion, _draw_motion),
     "storyboard": Measure("set consistency and motion of boards, drawn in every way", BOARDS, "boards", _storyboard, _draw_storyboard),
     "face": Measure("likeness of drawn people to their photos, with each adapter and both", PEOPLE, "people", _face),
+    "disentangled": Measure("identity from one picture, and motion kept, with each adapter", INSTANCES, "instances", _disentangled),
 }
 
 

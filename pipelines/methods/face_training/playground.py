@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from safetensors.torch import load_file, save_file
+
 from pipelines.events import Event, Preview, Progress
 from pipelines.faces import Detector, open_recogniser, pack
 from pipelines.methods.face_identity.card import Card
@@ -24,11 +26,13 @@ from pipelines.methods.face_training.people import FRAMES
 from pipelines.methods.face_training.recorded import Eyes, RecordedPeople
 from pipelines.methods.face_training.train import Plan, Sitter, train
 from pipelines.methods.face_training.trial import IDENTITIES, SEEDS, Figures, settings_of, trial
+from pipelines.playground.train.export import write_recipe
 from pipelines.playground.train.run import Budget
 
 if TYPE_CHECKING:
     from pipelines.backbones.base import Backbone
 
+MODULE = "pipelines.methods.face_training.playground"
 BASE, RECOGNISER = "playground-wan", "playground-faces"
 SIDE = 64
 """Of the reference picture in pixels: 64 tokens, as many as a single frame of 64 x 64 px has."""
@@ -119,8 +123,16 @@ def main() -> None:
     flags = parser.parse_args()
     backbone = _load()
     report(train_playground(flags.out, flags.work, flags.minutes, flags.seed, people=flags.people, backbone=backbone))
+    halve(flags.out)
+    write_recipe(flags.out, flags, backbone.device, module=MODULE, half=False)
     if flags.look:
         look(backbone, flags.out, flags.look)
+
+
+def halve(folder: Path) -> None:
+    """Keep the weights in bfloat16."""
+    for file in folder.glob("*.safetensors"):
+        save_file({name: value.bfloat16() for name, value in load_file(file).items()}, file)
 
 
 def look(backbone: Backbone, folder: Path, count: int) -> None:

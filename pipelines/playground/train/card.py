@@ -1,4 +1,4 @@
-"""The cards of trained models, from the texts in cards/, recipe.json beside the weights and a report of `evaluate playground`."""
+"""The cards of trained models, from the texts in cards/, recipe.json beside the weights and a report of `evaluate`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ ROWS = {
     "playground-judge": ("judge: ",),
     "playground-segmenter": ("segmenter: ",),
     "playground-faces": ("faces: ", "playground-faces: "),
+    "playground-lynx": ("playground-wan: ",),
 }
 """Model -> how its rows in the report begin, where that is not with its name."""
 
@@ -24,6 +25,7 @@ def write_card(folder: Path, report: Path, training: str) -> None:
     end = (TEXTS / "end.md").read_text().format(
         captions="" if own.exists() else f" with {figures['about']['captions']} captions", machine=figures["about"]["machine"],
         rows="\n".join(rows), training=training, torch=recipe["torch"], date=recipe["date"],
+        measure=figures["about"].get("what", "playground"), module=recipe.get("module", "pipelines.playground.train"),
     )  # fmt: skip
     (folder / "README.md").write_text((own.read_text() if own.exists() else _about_video_model(folder)) + "\n" + end)
 

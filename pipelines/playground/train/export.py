@@ -22,7 +22,8 @@ from pipelines.playground.train.latents import Encode
 from pipelines.playground.train.precision import has_bfloat16
 from pipelines.playground.train.vae import to_tensor
 
-ASIDE = ("resume", "save_every", "say_every")
+MODULE = "pipelines.playground.train"
+ASIDE = ("resume", "save_every", "say_every", "look")
 """Flags that do not change what is learnt."""
 
 
@@ -49,13 +50,18 @@ def _forget_places(folder: Path) -> None:
             file.write_text(json.dumps(settings, indent=2) + "\n")
 
 
-def write_recipe(folder: Path, flags: argparse.Namespace, device: str) -> None:
-    """Write recipe.json: the flags that bear on the weights, the machine, the day. Without paths: they say nothing to others."""
+def write_recipe(folder: Path, flags: argparse.Namespace, device: str, *, module: str = MODULE, half: bool | None = None) -> None:
+    """Write recipe.json: the flags that bear on the weights, the machine, the day. Without paths: they say nothing to others.
+
+    Args:
+        module: what was run.
+        half: whether it computed in bfloat16; None: as the recipe of the models does.
+    """
     chosen = {name: value for name, value in vars(flags).items() if name not in ASIDE and value is not None and not isinstance(value, Path)}
     machine = torch.cuda.get_device_name() if device == "cuda" else f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
-    machine += ", bfloat16" if has_bfloat16(device) else ""
-    recipe = {"flags": chosen, "device": machine, "torch": torch.__version__, "date": date.today().isoformat()}
-    if flags.start:
+    machine += ", bfloat16" if (has_bfloat16(device) if half is None else half) else ""
+    recipe = {"flags": chosen, "device": machine, "torch": torch.__version__, "date": date.today().isoformat(), "module": module}
+    if getattr(flags, "start", None):
         recipe["started_from"] = json.loads((flags.start / "recipe.json").read_text())
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "recipe.json").write_text(json.dumps(recipe, indent=2) + "\n")
