@@ -9,7 +9,7 @@ Nothing here downloads anything. Choosing and aligning need no torch.
 """
 
 from pipelines.faces.align import arcface_crop, reference_crop
-from pipelines.faces.detect import Detector, Face, FaceTooSmall, NoFace, SeveralFaces, boxes_drawn, choose, remarks
+from pipelines.faces.detect import Detector, Face, FaceTooSmall, NoFace, SeveralFaces, boxes_drawn, choose, eyes_remark, remarks
 from pipelines.faces.packs import FacePack, pack, packs
 from pipelines.faces.recognise import Recogniser, open_recogniser
 
@@ -24,6 +24,7 @@ __all__ = [
     "arcface_crop",
     "boxes_drawn",
     "choose",
+    "eyes_remark",
     "open_recogniser",
     "pack",
     "packs",

@@ -39,6 +39,9 @@ SIMILAR = 0.7
 MOST_NUMBERED = 9
 """Faces that a person can be asked to choose from."""
 
+EYE, COVERED = 0.16, 0.75
+"""Radius that is looked at around an eye, as a share of their distance; and of the cheeks' brightness what covered eyes stay below."""
+
 CUT_OFF = 0.1
 """Share of a box's side beyond the edge of the picture from which on the face counts as cut off."""
 
@@ -200,6 +203,27 @@ def remarks(face: Face, shape: tuple[int, ...], crop: int = 112) -> tuple[str, .
     if _cut_off(face, shape):
         found.append("The face is cut off at the edge of the picture: one that is whole will be known better.")
     return tuple(found)
+
+
+def eyes_remark(picture: np.ndarray, face: Face) -> str:
+    """A sentence for a face of `picture` (H, W, 3) uint8 whose eyes are behind dark glasses, "" for any other.
+
+    Whites and glints make eyes bright somewhere, whatever the skin: behind dark glasses nothing there is as bright as the cheeks.
+    """
+    eyes, mouth = face.landmarks[:2], face.landmarks[3:]
+    radius = EYE * float(np.linalg.norm(eyes[1] - eyes[0]))
+    cheeks = [_seen(picture, point, radius) for point in (eyes + mouth) / 2]
+    shown = [_seen(picture, point, radius) for point in eyes]
+    if not all(part.size for part in (*cheeks, *shown)):
+        return ""
+    covered = max(part.max() for part in shown) < COVERED * float(np.mean([part.mean() for part in cheeks]))
+    return "The eyes seem to be covered: a picture without sunglasses will be known better." if covered else ""
+
+
+def _seen(picture: np.ndarray, point: np.ndarray, radius: float) -> np.ndarray:
+    """Brightness of the pixels up to `radius` from `point` (2,) x, y."""
+    y, x = np.ogrid[: picture.shape[0], : picture.shape[1]]
+    return picture[np.hypot(x - point[0], y - point[1]) <= max(radius, 1)].mean(-1)
 
 
 def nose_place(landmarks: np.ndarray) -> float:

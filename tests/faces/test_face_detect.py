@@ -8,12 +8,13 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
 from pipelines.errors import NotAvailable, UserError
-from pipelines.faces import Detector, Face, FaceTooSmall, NoFace, SeveralFaces, boxes_drawn, choose, pack, remarks
+from pipelines.faces import Detector, Face, FaceTooSmall, NoFace, SeveralFaces, boxes_drawn, choose, eyes_remark, pack, remarks
 from pipelines.faces.detect import SMALLEST, nose_place, sizes_for
 from pipelines.playground.render import Rendering, render
 from pipelines.playground.scene import TRAIN_SEEDS, sample_scene
@@ -238,3 +239,28 @@ def test_a_damaged_pack_is_a_sentence(tmp_path: Path) -> None:
     detector.write_bytes(whole)
     recogniser.unlink()
     assert Detector.open(folder, "cpu").recogniser is None
+
+
+def test_dark_glasses_are_remarked_on_and_dark_eyes_are_not(detector: Detector, portraits: list[np.ndarray]) -> None:
+    for portrait in portraits:
+        face = choose(detector.detect(portrait))
+        assert eyes_remark(portrait, face) == ""
+        left, right = (tuple(int(value) for value in point) for point in face.landmarks[:2])
+        wide = float(np.hypot(right[0] - left[0], right[1] - left[1]))
+        worn = portrait.copy()
+        for eye in (left, right):
+            cv2.circle(worn, eye, int(0.38 * wide), (15, 15, 18), -1, cv2.LINE_AA)
+        assert "sunglasses" in eyes_remark(worn, face)
+
+
+def test_a_cartoon_is_a_face_or_a_sentence(detector: Detector) -> None:
+    """A smiley may pass for a face or not: what it must not be is anything else."""
+    smiley = np.full((200, 200, 3), 255, np.uint8)
+    cv2.circle(smiley, (100, 100), 80, (255, 220, 40), -1)
+    for x in (70, 130):
+        cv2.circle(smiley, (x, 80), 9, (0, 0, 0), -1)
+    cv2.ellipse(smiley, (100, 110), (40, 35), 0, 20, 160, (0, 0, 0), 5)
+    try:
+        assert choose(detector.detect(smiley)).height >= SMALLEST
+    except UserError as error:
+        assert str(error).endswith(".") and ":" in str(error)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipelines.events import Preview
-from pipelines.faces import Detector, arcface_crop, boxes_drawn, choose, open_recogniser, pack, reference_crop, remarks
+from pipelines.faces import Detector, arcface_crop, boxes_drawn, choose, eyes_remark, open_recogniser, pack, reference_crop, remarks
 from pipelines.files import Files
 from pipelines.methods.face_identity.request import FaceRequest
 from pipelines.pictures import read_picture
@@ -59,5 +59,5 @@ def portrait(request: FaceRequest, card: Card, files: Files) -> Portrait:
         crop=crop,
         reference=reference_crop(picture, face.landmarks, card.crop),
         embedding=recogniser.embed(crop[None])[0],
-        notes=remarks(face, picture.shape, recogniser.size),
+        notes=(*remarks(face, picture.shape, recogniser.size), *filter(None, [eyes_remark(picture, face)])),
     )
