@@ -28,6 +28,7 @@ CAPTIONS, PAIRS, PAIRS_PER_INSTANCE, SOURCES, BOARDS, PEOPLE, INSTANCES = 64, 24
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("what", choices=list(MEASURES), help="; ".join(f"{name}: {measure.help}" for name, measure in MEASURES.items()))
     parser.add_argument("--model", action="append", metavar="NAME", help="only this video model; repeat for more (default: all embedded)")
+    parser.add_argument("--adapter", default="", metavar="NAME", help="face, disentangled: this adapter or folder instead of the usual")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows as JSON")
     parser.add_argument("--plots", type=Path, metavar="FOLDER", help="draw the curves there, where there are any")
     parser.add_argument("--quick", action="store_true", help="an eighth of the samples")
@@ -43,7 +44,7 @@ def _run(arguments: argparse.Namespace) -> int:
     models = [entry(name) for name in arguments.model] if arguments.model else embedded()
     count = max(1, measure.samples // (8 if arguments.quick else 1))
     about: dict[str, object] = {"what": arguments.what, "models": [model.name for model in models], measure.unit: count}
-    about["scenes"] = "held out"
+    about |= {"scenes": "held out"} | ({"adapter": arguments.adapter} if arguments.adapter else {})
     for row in measure.rows(models, open_store(arguments.home), count, about):
         rows.append(row)
         print(f"{row.name}: {row.value:.4g}", flush=True)
@@ -136,20 +137,23 @@ def _face(models: list[ModelEntry], store: ModelStore, count: int, about: dict[s
     if not able:
         raise UserError("Faces are kept by models of the Wan family only: name one of those.")
     for model in able:
-        yield from Claims(model, _to_the_end(store), judge).rows(count)
+        yield from Claims(model, _to_the_end(store), judge, str(about.get("adapter", ""))).rows(count)
 
 
 def _disentangled(models: list[ModelEntry], store: ModelStore, count: int, about: dict[str, object]) -> Iterator[Row]:
     from pipelines.evaluation.judge import Judge
     from pipelines.methods.zero_shot_subject.adapters import made_for
     from pipelines.methods.zero_shot_subject.claims import Claims
+    from pipelines.methods.zero_shot_subject.names import FAMILY
 
-    able = {model: made_for(model.name) for model in models if made_for(model.name)}
+    given = str(about.get("adapter", ""))
+    able = {model: (given,) if given else tuple(one.name for one in made_for(model.name)) for model in models}
+    able = {model: adapters for model, adapters in able.items() if adapters and model.family == FAMILY}
     if not able:
         raise UserError("There is no subject adapter for these models on this machine: train one first.")
     about["instances"], judge = max(2, count), Judge.load()
     for model, adapters in able.items():
-        yield from Claims(model, _to_the_end(store), judge, {one.name: one.name for one in adapters}).rows(about["instances"])
+        yield from Claims(model, _to_the_end(store), judge, {one: one for one in adapters}).rows(about["instances"])
 
 
 def _draw_storyboard(rows: list[Row], folder: Path) -> None:
