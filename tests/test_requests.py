@@ -16,7 +16,7 @@ Generate = REQUESTS["generate"]
 def test_every_setting_says_what_it_is(kind):
     for name, row in kind.settings().items():
         assert row["label"] and (row["help"] or row["unit"]), name
-        if row["type"] in ("integer", "number"):
+        if row["type"] in ("integer", "number") and not row["choices"]:
             assert "minimum" in row and "maximum" in row, name
             low, high = row["slider"] or (row["minimum"], row["maximum"])
             assert row["minimum"] <= low < high <= row["maximum"], name

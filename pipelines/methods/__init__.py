@@ -15,6 +15,7 @@ from pipelines.methods.generate.request import GenerateRequest
 from pipelines.methods.motion_transfer.request import MotionRequest
 from pipelines.methods.storyboard.request import StoryboardRequest
 from pipelines.methods.subject_adaptation.request import AdaptRequest
+from pipelines.methods.subject_training.request import TrainSubjectsRequest
 from pipelines.methods.zero_shot_subject.request import SubjectRequest
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 KINDS = (
     GenerateRequest, AdaptRequest, PersonaliseRequest, MotionRequest, StoryboardRequest, FaceRequest, TrainFaceRequest, SubjectRequest,
+    TrainSubjectsRequest,
 )  # fmt: skip
 REQUESTS = {kind.method: kind for kind in KINDS}
 
