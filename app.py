@@ -14,7 +14,7 @@ def flags(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 lets other machines in (default: %(default)s)")
     parser.add_argument("--port", type=port, default=None, help="port to listen on (default: the first free one from 7860)")
     parser.add_argument("--home", type=Path, default=None, help="folder for clips and downloaded models (default: the user's data folder)")
-    parser.add_argument("--share", action="store_true", help="also open a public link through gradio's tunnel")
+    parser.add_argument("--share", action="store_true", help="also open a public link through gradio's tunnel, without training")
     parser.add_argument("--open", action="store_true", help="open the page in the browser")
     return parser.parse_args(words)
 
@@ -34,7 +34,7 @@ def main() -> int:
     from studio.shell import build
 
     try:
-        studio = build(chosen.home)
+        studio = build(chosen.home, trains=not chosen.share)
         address = studio.launch(server_name=chosen.host, server_port=chosen.port, inbrowser=chosen.open, share=chosen.share)
     except UserError as error:
         print(error, file=sys.stderr)

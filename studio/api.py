@@ -23,17 +23,23 @@ from pipelines.methods.generate.request import GenerateRequest
 from pipelines.methods.motion_transfer.request import MotionRequest
 from pipelines.methods.storyboard.request import StoryboardRequest
 from pipelines.methods.subject_adaptation.request import AdaptRequest
+from pipelines.methods.zero_shot_subject.request import SubjectRequest
 from pipelines.models.registry import ModelEntry, entries, entry
 from pipelines.models.wishes import WISHES, wishes
 from pipelines.requests import Request
 from pipelines.video import read_request
-from studio.face_models import adapters_here
+from studio.adapters import adapters_here
+from studio.jobs.job import request_of
 from studio.library import Library
+from studio.trainings import TRAINED, TrainRequest
 from studio.visitors import owner_of
 from studio.web import answered, body, name_of, received
 
-Asked = GenerateRequest | PersonaliseRequest | MotionRequest | StoryboardRequest | FaceRequest | AdaptRequest
-SERVED: tuple[type[Asked], ...] = (GenerateRequest, PersonaliseRequest, MotionRequest, StoryboardRequest, FaceRequest, AdaptRequest)
+Drawn = GenerateRequest | PersonaliseRequest | SubjectRequest | MotionRequest | StoryboardRequest | FaceRequest
+Asked = Drawn | AdaptRequest | TrainRequest
+SERVED: tuple[type[Asked], ...] = (
+    GenerateRequest, PersonaliseRequest, SubjectRequest, MotionRequest, StoryboardRequest, FaceRequest, AdaptRequest,
+)  # fmt: skip
 """What visitors may ask for: the methods that have a panel, where the machine has what they need."""
 
 MAX_CLIP = 256 * 1024 * 1024
@@ -45,11 +51,13 @@ class Api:
     Args:
         jobs: the queue (`studio.jobs.Jobs`).
         store: what is on disk (`pipelines.models.store.ModelStore`).
-        library: subjects, pictures and LoRAs.
+        library: subjects, pictures, LoRAs and adapters.
+        trains: whether visitors may train adapters, which takes long and much room.
     """
 
-    def __init__(self, jobs: Any, store: Any, library: Library) -> None:
+    def __init__(self, jobs: Any, store: Any, library: Library, trains: bool = True) -> None:
         self.jobs, self.store, self.library = jobs, store, library
+        self.served = {kind.method: kind for kind in (*SERVED, *(TRAINED if trains else ()))}
 
     def routes(self) -> list[Route]:
         return [
@@ -68,7 +76,16 @@ class Api:
         _listed(request.model)
         planner(request).check(request)
         self.library.reads(owner, request)
+        self.library.begin(owner, request)
         return self.jobs.submit(owner, request)
+
+    def _retry(self, owner: str, job: str) -> str:
+        """A training goes on in the folder that it had, also if that was deleted meanwhile."""
+        request = request_of(self.jobs.get(owner, job))
+        if isinstance(request, TrainRequest) and request.method not in self.served:
+            raise UserError("Adapters cannot be trained here any more.")
+        self.library.begin(owner, request)
+        return self.jobs.retry(owner, job)
 
     async def act(self, web: WebRequest) -> dict[str, Any]:
         """cancel, retry (answers the new id), delete, undo_delete, move (body: position)."""
@@ -76,7 +93,7 @@ class Api:
         values = await body(web)
         verbs: dict[str, Callable[[], Any]] = {
             "cancel": lambda: self.jobs.cancel(owner, job),
-            "retry": lambda: self.jobs.retry(owner, job),
+            "retry": lambda: self._retry(owner, job),
             "delete": lambda: self.jobs.delete(owner, job),
             "undo_delete": lambda: self.jobs.undo_delete(owner, job),
             "move": lambda: self.jobs.move(owner, job, int(values.get("position", 0))),
@@ -121,7 +138,7 @@ class Api:
         too_large = "This file is too large to be a clip of ours, so there is nothing to restore from it."
         async with received(web, suffix, MAX_CLIP, too_large) as file:
             request = await run_in_threadpool(read_request, file)
-        if not isinstance(request, SERVED) or (isinstance(request, FaceRequest) and not adapters_here()):
+        if not isinstance(request, SERVED) or (isinstance(request, FaceRequest) and not adapters_here(request.method)):
             raise UserError(f"This clip was made with {request.method}, which has no tab here.")
         notes = await run_in_threadpool(self._what_is_missing, owner_of(web), request)
         return {"method": request.method, "settings": request.model_dump(mode="json"), "notes": notes}
@@ -136,7 +153,7 @@ class Api:
         return notes
 
     def _read(self, owner: str, values: dict[str, Any]) -> Asked:
-        kind = {kind.method: kind for kind in SERVED}.get(str(values.get("method")))
+        kind = self.served.get(str(values.get("method")))
         settings = values.get("settings")
         if kind is None or not isinstance(settings, dict):
             raise UserError("The page asked for something this studio does not have; reload it.")

@@ -1,4 +1,4 @@
-"""The clips and portraits that come with the project, as cards that fill in a form with one click."""
+"""The clips, portraits and pictures of toys that come with the project, as cards that fill in a form with one click."""
 
 from __future__ import annotations
 
@@ -13,16 +13,15 @@ _CARD = (
     '<video src="studio/examples/{file}" muted loop playsinline preload="metadata" tabindex="-1" aria-hidden="true"></video>'
     "<span>{title}</span></button>"
 )
-_PORTRAIT = (
-    '<button type="button" class="lk-example" data-file="{file}" title="{words}">'
+_STILL = (
+    '<button type="button" class="lk-example" data-file="{file}" data-word="{word}" title="{words}">'
     '<img src="studio/examples/{file}" alt="" loading="lazy"/><span>{title}</span></button>'
 )
 
 
 def examples() -> list[dict[str, str]]:
     """Entries {file, caption, kind} of assets/examples/index.json; none without the file."""
-    index = FOLDER / "index.json"
-    return json.loads(index.read_text()) if index.exists() else []
+    return _listed("index.json")
 
 
 def cards() -> str:
@@ -35,16 +34,40 @@ def cards() -> str:
 
 def portraits() -> list[dict[str, str]]:
     """Entries {file, caption} of assets/examples/portraits.json; none without the file."""
-    index = FOLDER / "portraits.json"
-    return json.loads(index.read_text()) if index.exists() else []
+    return _listed("portraits.json")
+
+
+def toys() -> list[dict[str, str]]:
+    """Entries {file, caption, word} of assets/examples/toys.json, `word` naming what is seen; none without the file."""
+    return _listed("toys.json")
 
 
 def portrait_cards() -> str:
     """The same as `cards` for portraits."""
+    return _stills(portraits())
+
+
+def toy_cards() -> str:
+    """The same as `cards` for pictures of toys."""
+    return _stills(toys())
+
+
+def _stills(listed: list[dict[str, str]]) -> str:
+    """HTML of one card per picture; one that says what it shows hands that over too."""
     return "".join(
-        _PORTRAIT.format(words=escape(entry["caption"]), file=escape(entry["file"]), title=escape(_title(entry["file"])))
-        for entry in portraits()
+        _STILL.format(
+            words=escape(entry["caption"]),
+            word=escape(entry.get("word", "")),
+            file=escape(entry["file"]),
+            title=escape(_title(entry["file"])),
+        )
+        for entry in listed
     )
+
+
+def _listed(name: str) -> list[dict[str, str]]:
+    index = FOLDER / name
+    return json.loads(index.read_text()) if index.exists() else []
 
 
 def _title(file: str) -> str:

@@ -1,4 +1,4 @@
-"""The face adapters and face models that visitors can choose: those on this machine."""
+"""The face models that visitors can choose: those on this machine."""
 
 from __future__ import annotations
 
@@ -6,12 +6,6 @@ from typing import Any
 
 from pipelines.errors import UserError
 from pipelines.faces.packs import FacePack, packs
-from pipelines.methods.face_identity.adapters import AdapterEntry, adapters
-
-
-def adapters_here() -> tuple[AdapterEntry, ...]:
-    """Without any, no clip of a face can be drawn."""
-    return tuple(adapter for adapter in adapters() if adapter.here)
 
 
 def packs_here() -> tuple[FacePack, ...]:
@@ -24,14 +18,6 @@ def packs_elsewhere() -> tuple[FacePack, ...]:
     return tuple(pack for pack in packs() if not pack.here and not pack.for_scoring)
 
 
-def usable_adapter(name: str) -> AdapterEntry:
-    """The adapter of that name; raises UserError for one that is not here, and for a path."""
-    found = next((adapter for adapter in adapters_here() if adapter.name == name), None)
-    if found is None:
-        raise UserError("This adapter is not on this machine: choose another one.")
-    return found
-
-
 def usable_pack(name: str) -> FacePack:
     """The face models of that name; raises UserError for those that are not here, or only measure."""
     found = next((pack for pack in packs_here() if pack.name == name), None)
@@ -40,9 +26,6 @@ def usable_pack(name: str) -> FacePack:
     return found
 
 
-def told() -> dict[str, list[dict[str, Any]]]:
-    """Adapters and packs as the page reads them."""
-    return {
-        "adapter": [{name: getattr(one, name) for name in ("name", "title", "description", "licence", "base")} for one in adapters_here()],
-        "pack": [{name: getattr(one, name) for name in ("name", "title", "description", "licence")} for one in packs_here()],
-    }
+def told() -> list[dict[str, Any]]:
+    """The face models as the page reads them."""
+    return [{name: getattr(one, name) for name in ("name", "title", "description", "licence")} for one in packs_here()]

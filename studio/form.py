@@ -27,15 +27,17 @@ class Form:
         models: (label, name) of the models on offer.
         elsewhere: fields without a widget, which the page's own elements hold.
         defaults: what a fresh form holds instead of the model's own defaults.
+        further: settings that the page sends along with the model's own, in the way of `Request.settings()`.
     """
 
     def __init__(
-        self, kind: type[Request], models: Sequence[Choice], elsewhere: Sequence[str] = (), defaults: Mapping[str, Any] | None = None
-    ) -> None:
+        self, kind: type[Request], models: Sequence[Choice], elsewhere: Sequence[str] = (), defaults: Mapping[str, Any] | None = None,
+        further: Mapping[str, dict[str, Any]] | None = None,
+    ) -> None:  # fmt: skip
         self.kind = kind
         self.models = list(models)
         self.elsewhere = frozenset(elsewhere)
-        self.settings = kind.settings()
+        self.settings = {**(further or {}), **kind.settings()}
         for name, value in {**_wished(kind), **(defaults or {})}.items():
             self.settings[name]["default"] = value
         self.widgets: dict[str, gr.components.Component] = {}

@@ -43,6 +43,7 @@ def routes(jobs: Jobs) -> list[Route]:
     Of the steps: /media/<id>/seen.json says what there is (`shown.index_of`), /media/<id>/matches.json?step= what went where
     (`shown.matches_of`), and /media/<id>/seen.webp?name=&step=[&frame=][&side=] is a picture: `frame` is a number from 0 or "all"
     for every frame side by side (`inspect.sheet`), without it the picture plays; `side` is moved into `SIDES`.
+    /media/<id>/curves.json has the values of each curve (`shown.curves_of`).
 
     Of a board: /media/<id>/shot-3.mp4 and shot-3-alone.mp4, and film.mp4?cut=3,<other id>:1 for shots in an order of one's own.
 
@@ -53,6 +54,7 @@ def routes(jobs: Jobs) -> list[Route]:
         Route("/media/{job_id}/seen.webp", _guarded(jobs, _seen)),
         Route("/media/{job_id}/seen.json", _guarded(jobs, _steps), middleware=[Middleware(GZipMiddleware)]),
         Route("/media/{job_id}/matches.json", _guarded(jobs, _matches), middleware=[Middleware(GZipMiddleware)]),
+        Route("/media/{job_id}/curves.json", _guarded(jobs, _curves), middleware=[Middleware(GZipMiddleware)]),
         Route("/media/{job_id}/film.mp4", _guarded(jobs, _film)),
         Route("/media/{job_id}/{name}", _guarded(jobs, _file)),
         Route("/studio/jobs", _guarded(jobs, _list), middleware=[Middleware(GZipMiddleware)]),
@@ -101,6 +103,10 @@ def _steps(jobs: Jobs, owner: str, request: Request) -> Response:
 def _matches(jobs: Jobs, owner: str, request: Request) -> Response:
     step = _number(request.query_params.get("step", ""))
     return JSONResponse(jobs.matches(owner, request.path_params["job_id"], step), headers=FRESH)
+
+
+def _curves(jobs: Jobs, owner: str, request: Request) -> Response:
+    return JSONResponse(jobs.curves(owner, request.path_params["job_id"]), headers=FRESH)
 
 
 def _number(word: str) -> int:

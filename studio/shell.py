@@ -18,12 +18,13 @@ from starlette.staticfiles import StaticFiles
 from pipelines import methods
 from pipelines.errors import UserError
 from pipelines.events import Event, Progress
+from pipelines.methods.face_identity.request import FaceRequest
 from pipelines.models.registry import ROOT, TEXT_TO_VIDEO, entries, entry
 from pipelines.requests import Request, VideoRequest
 from studio import media
+from studio.adapters import adapters_here
 from studio.api import Api
 from studio.examples import FOLDER as EXAMPLES
-from studio.face_models import adapters_here
 from studio.jobs import Jobs
 from studio.jobs.worker import Run
 from studio.library import Library
@@ -37,13 +38,14 @@ from studio.panels.library import library_panel
 from studio.panels.motion import motion_panel
 from studio.panels.storyboard import storyboard_panel
 from studio.panels.subject import subject_panel
+from studio.panels.train import train_panel
 from studio.theme import theme
 
 DEFAULT_MODEL = VideoRequest.model_fields["model"].default
 HOUR = 3600
 STATIC = Path(__file__).parent / "static"
 ICON = ROOT / "assets" / "icons" / "likeness.svg"
-SHEETS = ("fonts", "look", "form", "stage", "clips", "subjects", "source", "inspector", "motion", "face", "shots", "board")
+SHEETS = ("fonts", "look", "form", "stage", "clips", "subjects", "source", "inspector", "motion", "face", "shots", "board", "train")
 STYLES = "\n".join(f'<link rel="stylesheet" href="studio/static/{name}.css">' for name in SHEETS)
 # gradio adds this after its own scripts have run; what it calls before our module is there waits for the promise
 HEAD = f"""<script>window.likenessReady = new Promise((done) => {{ window.likenessLoaded = done; }});</script>
@@ -56,13 +58,19 @@ log = logging.getLogger("likeness.studio")
 
 @dataclass(frozen=True)
 class Studio:
-    """A built studio. `launch` serves it, `close` ends it."""
+    """A built studio. `launch` serves it, `close` ends it.
+
+    Attributes:
+        ready: set once the heavy libraries are loaded.
+        trains: whether visitors may train adapters.
+    """
 
     page: gr.Blocks
     jobs: Jobs
     store: Any
     library: Library
     ready: threading.Event
+    trains: bool = True
 
     def launch(self, **options: Any) -> str:
         """Start the web server, then load the model and start the worker; returns the address. Raises UserError when it cannot listen.
@@ -104,7 +112,7 @@ class Studio:
         return own | {"routes": [*own["routes"], *self._endpoints(), *mounts]}
 
     def _endpoints(self) -> list[Route]:
-        api = Api(self.jobs, self.store, self.library)
+        api = Api(self.jobs, self.store, self.library, self.trains)
         own = [kind(self.library, self.jobs, self.ready) for kind in (LibraryRoutes, ClipRoutes, PhotoRoutes)]
         return [*api.routes(), *(route for one in own for route in one.routes())]
 
@@ -133,15 +141,19 @@ class _Static(StaticFiles):
         return response
 
 
-def build(home: Path | None = None) -> Studio:
-    """Queue, store and page over the data folder `home` (None: the user's own)."""
+def build(home: Path | None = None, trains: bool = True) -> Studio:
+    """Queue, store and page over the data folder `home` (None: the user's own).
+
+    Args:
+        trains: whether visitors may train adapters: for hours, on a machine that all of them share.
+    """
     from pipelines.backbones import open_store
 
     store = open_store(home)
     ready = threading.Event()
     library = Library(Path(store.home) / "studio" / "visitors")
     jobs = Jobs(Path(store.home) / "studio", _after(ready, store, library))
-    return Studio(_page(), jobs, store, library, ready)
+    return Studio(_page(trains), jobs, store, library, ready, trains)
 
 
 def _after(ready: threading.Event, store: Any, library: Library) -> Run:
@@ -155,7 +167,7 @@ def _after(ready: threading.Event, store: Any, library: Library) -> Run:
     return run
 
 
-def _page() -> gr.Blocks:
+def _page(trains: bool = True) -> gr.Blocks:
     models = [(one.title, one.name) for one in entries() if TEXT_TO_VIDEO in one.can]
     with gr.Blocks(title="Likeness", fill_width=True, analytics_enabled=False, delete_cache=(HOUR, 24 * HOUR)) as page:
         element("likeness-header", _header())
@@ -168,9 +180,12 @@ def _page() -> gr.Blocks:
                 motion_panel(page, models)
             with gr.Tab("Storyboard", id="storyboard"):
                 storyboard_panel(page, models)
-            if adapters_here():  # without one the tab could do nothing
+            if adapters_here(FaceRequest.method):  # without one the tab could do nothing
                 with gr.Tab("Face", id="face"):
                     face_panel(page, models)
+            if trains:
+                with gr.Tab("Train", id="train"):
+                    train_panel(page, models)
             with gr.Tab("Library", id="library"):
                 library_panel()
     return page

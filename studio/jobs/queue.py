@@ -22,7 +22,7 @@ from studio.jobs.order import moved
 from studio.jobs.results import exported, joined, playing_seconds, source_clip
 from studio.jobs.sentences import sentence
 from studio.jobs.shots import FILE as SHOT
-from studio.jobs.shown import NO_SUCH, Shown, index_of, matches_of
+from studio.jobs.shown import NO_SUCH, Shown, curves_of, index_of, matches_of
 from studio.jobs.worker import Run, Worker
 
 UNDO_SECONDS = 600.0
@@ -34,7 +34,7 @@ class Jobs:
 
     Every call names its owner; an id that is unknown and one that is somebody else's give the same UserError.
     All methods may be called from any thread and return at once, except `preview`, `seen`, `export`, `source` and `film`, which draw,
-    and `steps` and `matches`, which may read a file.
+    and `steps`, `matches` and `curves`, which may read a file.
 
     Args:
         root: folder of the database and the job folders; made if missing.
@@ -163,6 +163,10 @@ class Jobs:
     def matches(self, owner: str, job_id: str, step: int) -> dict[str, Any]:
         """What went where at a step (see `shown.matches_of`); UserError when nothing was matched then."""
         return matches_of(self._shown(owner, job_id), step)
+
+    def curves(self, owner: str, job_id: str) -> dict[str, list[float | None]]:
+        """The curves that a job has shown (see `shown.curves_of`); UserError when they are not, or no longer, kept."""
+        return curves_of(self._shown(owner, job_id))
 
     def clip(self, owner: str, job_id: str) -> Path:
         """The finished clip; UserError when there is none."""

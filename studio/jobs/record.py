@@ -64,6 +64,17 @@ class Record:
         steps, step = self._arrays.setdefault(preview.name, {}), int(preview.step)
         self.bytes += array.nbytes - (steps[step].nbytes if step in steps else 0)
         steps[step] = array
+        if preview.kind == "curve":
+            self._outgrow(preview.name, step)
+
+    def _outgrow(self, name: str, step: int) -> None:
+        """Forget the curve before this one if this one goes on from it: a training shows its whole course again and again."""
+        steps = self._arrays[name]
+        last = max((one for one in steps if one < step), default=None)
+        if last is None or len(steps[last]) >= len(steps[step]):
+            return
+        if np.array_equal(steps[last], steps[step][: len(steps[last])], equal_nan=True):
+            self.remove(name, last)
 
     def remove(self, name: str, step: int) -> None:
         """Forget one picture."""

@@ -15,6 +15,7 @@ LOST = "The steps of this clip are no longer kept."
 NO_SUCH = "There is no such picture among the steps of this clip."
 SOURCE = "source"  # frames of the clip whose motion was taken over
 FINISHED = "finished"  # the clip itself, at the times of the previews' frames
+MOST_POINTS = 400  # of a curve that a page draws
 TO_REFERENCE, FROM_REFERENCE, TRUSTED = "flow to the reference", "flow from the reference", "injection mask"
 
 
@@ -87,6 +88,18 @@ def matches_of(shown: Shown, step: int) -> dict[str, Any]:
         mask = None
     trusted = (mask >= 0.5).astype(int).tolist() if mask is not None and mask.shape == there.shape[:3] else None
     return {"step": step, "grid": [*there.shape[:3]], "to_reference": _lists(there), "from_reference": _lists(back), "trusted": trusted}
+
+
+def curves_of(shown: Shown) -> dict[str, list[float | None]]:
+    """Name -> values of each curve as it is now, None where there is none; of a long one the means of `MOST_POINTS` stretches."""
+    newest = {named.name: shown.preview(named.name, named.steps[-1]).array for named in shown.names if named.kind == "curve"}
+    return {name: _points(values) for name, values in newest.items()}
+
+
+def _points(values: np.ndarray) -> list[float | None]:
+    stretches = np.array_split(values.astype(np.float64), min(len(values), MOST_POINTS))
+    means = (float(np.mean(stretch)) for stretch in stretches)
+    return [float(f"{mean:.5g}") if np.isfinite(mean) else None for mean in means]
 
 
 def _lists(flow: np.ndarray) -> list:

@@ -4,7 +4,8 @@ visitors/<owner>/pictures/   uploads, see `studio.library.pictures`
 visitors/<owner>/subjects/   one folder each, see `pipelines.methods.subject_adaptation.subject`
 visitors/<owner>/loras/      safetensors files
 visitors/<owner>/clips/      clips whose motion is taken over, see `studio.library.clips`
-visitors/<owner>/photos/     photos of people, see `studio.library.photos`
+visitors/<owner>/photos/     photos of people, and pictures of subjects, see `studio.library.photos`
+visitors/<owner>/adapters/   adapters that were trained here, see `studio.library.adapters`
 visitors/<owner>/boards/     boards that are not finished, one folder each, which the method fills
 """
 
@@ -27,11 +28,18 @@ from pipelines.methods.motion_transfer.request import MotionRequest
 from pipelines.methods.storyboard.request import StoryboardRequest
 from pipelines.methods.subject_adaptation.request import AdaptRequest
 from pipelines.methods.subject_adaptation.subject import CARD, REFERENCES, Subject, in_prompt, read_subject, token_of, write_card
+from pipelines.methods.zero_shot_subject.plan import prompt_of
+from pipelines.methods.zero_shot_subject.request import SubjectRequest
+from pipelines.methods.zero_shot_subject.words import CLS
 from pipelines.requests import Request, VideoRequest
+from studio.adapters import usable_adapter
+from studio.face_models import usable_pack
+from studio.library.adapters import Adapters
 from studio.library.bin import Bin
 from studio.library.clips import Clips
 from studio.library.photos import Photos
 from studio.library.pictures import Pictures, safe_stem
+from studio.trainings import TRAINED, TrainRequest, name_of
 
 _SLUG = re.compile(r"[a-z0-9-]{1,44}")
 _LORA = re.compile(r"[\w .-]{1,60}\.safetensors")
@@ -39,6 +47,10 @@ MOST = 200
 """Subjects, and LoRAs, that a visitor may keep."""
 MOST_BOARDS = 20
 """Unfinished boards that are kept for a visitor: more than may wait at once."""
+PICTURED = "pictured"
+"""What the Generate tab sends along when its clip is of the subject in a picture."""
+OF_PICTURES = frozenset(SubjectRequest.model_fields) - frozenset(VideoRequest.model_fields) | {PICTURED}
+"""Settings of the Generate tab that are about the picture alone."""
 
 
 class Library:
@@ -67,11 +79,17 @@ class Library:
         """The owner's photos of people."""
         return Photos(self._folder(owner) / "photos")
 
+    def adapters(self, owner: str) -> Adapters:
+        """The adapters that the owner has trained."""
+        return Adapters(self._folder(owner) / "adapters")
+
     def contents(self, owner: str) -> dict[str, Any]:
-        """All subjects, source clips and photos, the newest first, and LoRAs, as the page reads them; a damaged subject says so."""
+        """All subjects, source clips, photos and adapters, the newest first, and LoRAs, as the page reads them; a damaged subject
+        says so.
+        """
         folders = [card.parent for card in self._subjects(owner).glob(f"*/{CARD}") if _SLUG.fullmatch(card.parent.name)]
         folders.sort(key=_changed, reverse=True)
-        own = {"clips": self.clips(owner).all(), "photos": self.photos(owner).all()}
+        own = {"clips": self.clips(owner).all(), "photos": self.photos(owner).all(), "adapters": self.adapters(owner).all()}
         brought = {name: [one.to_json() for one in pieces] for name, pieces in own.items()}
         return {"subjects": [_told(folder) for folder in folders], "loras": self.loras(owner), **brought}
 
@@ -169,11 +187,14 @@ class Library:
     # --- requests ------------------------------------------------------------------------------------------------
 
     def settle(self, owner: str, request: Request) -> Request:
-        """What a form's request amounts to: without a subject a plain clip; an adaptation is kept under the subject's name; a board
-        has all its seeds, so that single shots can be drawn again, and a folder to go on in.
+        """What a form's request amounts to: without a subject a plain clip, with a picture one of what it shows; an adaptation is
+        kept under the subject's name, another training in a folder of its own; a board has all its seeds, so that single shots can
+        be drawn again, and a folder to go on in.
         """
-        if isinstance(request, PersonaliseRequest) and not request.subject.strip():
-            return GenerateRequest.read({name: getattr(request, name) for name in VideoRequest.model_fields})
+        if isinstance(request, PersonaliseRequest):
+            return _meant(request)
+        if isinstance(request, TrainRequest):
+            return request.model_copy(update={"folder": self.adapters(owner).fresh(name_of(request))})
         if isinstance(request, AdaptRequest) and request.name.strip():
             return request.model_copy(
                 update={"folder": f"subjects/{self._slug_of(owner, request.name.strip())}", "name": request.name.strip()}
@@ -193,14 +214,21 @@ class Library:
             raise UserError("There is no such LoRA in your library; choose another one.")
         if isinstance(request, MotionRequest) and request.source.strip() and not self._is_clip(owner, request.source):
             raise UserError("The source clip is not among your clips; choose another one, or add it again.")
-        if isinstance(request, FaceRequest):
-            self.photos(owner).check(request)
+        if isinstance(request, FaceRequest | SubjectRequest):
+            self._check_picture(owner, request)
+        if isinstance(request, SubjectRequest):
+            return prompt_of(request) if CLS in prompt_of(request) else ""
         if not isinstance(request, PersonaliseRequest | StoryboardRequest) or not request.subject.strip():
             return ""
         card = read_subject(files.find(request.subject))
         if card.model != request.model:
             raise UserError(f"{card.name} was made on {card.model} and does not fit {request.model}: choose {card.model}.")
         return in_prompt(request.prompt, card) if request.prompt.strip() else ""
+
+    def begin(self, owner: str, request: Request) -> None:
+        """Take down what a training that is asked for will make; raises UserError for one adapter too many."""
+        if isinstance(request, TrainRequest):
+            self.adapters(owner).begin(request.folder, name_of(request), TRAINED[type(request)], request.model)
 
     def further(self, owner: str, slug: str, steps: int) -> AdaptRequest:
         """The request that trains a subject `steps` more; raises UserError for a damaged one or too few or many steps."""
@@ -222,6 +250,17 @@ class Library:
         if not re.fullmatch(r"[\w-]{1,64}", owner):
             raise UserError("This page does not know who you are; allow cookies for this address and reload it.")
         return self.root / owner
+
+    def _check_picture(self, owner: str, request: FaceRequest | SubjectRequest) -> None:
+        """Raise UserError for another's picture, and for an adapter or face models that are not here or do not fit the model."""
+        self.photos(owner).check(request.photo if isinstance(request, FaceRequest) else request.image)
+        own = self.adapters(owner).named(request.adapter, request.method)
+        if own is None:
+            usable_adapter(request.method, request.adapter)
+        elif own.base != request.model:
+            raise UserError(f"{own.name} was trained on {own.base} and does not fit {request.model}: choose {own.base}.")
+        if isinstance(request, FaceRequest):
+            usable_pack(request.pack)
 
     def _is_clip(self, owner: str, source: str) -> bool:
         """Whether a request's source is one of the owner's clips."""
@@ -259,6 +298,17 @@ class Library:
     def _check_room(self, folder: Path) -> None:
         if folder.is_dir() and sum(1 for path in folder.iterdir() if not path.name.startswith(".")) >= MOST:
             raise UserError(f"You keep {MOST} of these already: delete one first.")
+
+
+def _meant(request: PersonaliseRequest) -> PersonaliseRequest | SubjectRequest | GenerateRequest:
+    """Which of the three kinds of clips the Generate tab asks for, with the settings of that kind alone."""
+    values = request.model_dump()
+    if values.get(PICTURED):
+        return SubjectRequest.read({name: values[name] for name in SubjectRequest.model_fields if name in values})
+    if not request.subject.strip():
+        return GenerateRequest.read({name: getattr(request, name) for name in VideoRequest.model_fields})
+    own = {name: value for name, value in values.items() if name not in OF_PICTURES}
+    return request if len(own) == len(values) else PersonaliseRequest.read(own)
 
 
 def _changed(folder: Path) -> float:

@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from pipelines.errors import UserError
 from studio.examples import FOLDER as EXAMPLES
-from studio.examples import portraits
+from studio.examples import portraits, toys
 from studio.face_models import usable_pack
 from studio.library.library import Library
 from studio.library.photo_faces import find_faces
@@ -67,7 +67,7 @@ class PhotoRoutes:
         return photo.to_json()
 
     def _example(self, photos: Photos, file: Any) -> Photo:
-        if not isinstance(file, str) or file not in {entry["file"] for entry in portraits()}:
+        if not isinstance(file, str) or file not in {entry["file"] for entry in (*portraits(), *toys())}:
             raise UserError("There is no such example; reload the page.")
         kept = next((photo for photo in photos.all() if photo.example == file), None)
         return kept or photos.add(EXAMPLES / file, file, file)
@@ -88,7 +88,8 @@ class PhotoRoutes:
 
     def _delete(self, owner: str, photo_id: str) -> None:
         waiting = [job for job in self.jobs.list(owner) if job.state in ("queued", "running")]
-        if any(str(job.request.get("photo", "")).startswith(f"photos/{photo_id}/") for job in waiting):
+        used = (str(job.request.get(name, "")) for job in waiting for name in ("photo", "image"))
+        if any(name.startswith(f"photos/{photo_id}/") for name in used):
             raise UserError(IN_USE)
         self.library.photos(owner).delete(photo_id)
 

@@ -12,9 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.errors import UserError
-from pipelines.methods.face_identity.request import FaceRequest
 from pipelines.pictures import read_picture
-from studio.face_models import usable_adapter, usable_pack
 from studio.library.pictures import safe_stem, save, shrunk
 from studio.library.shelf import CARD, Limits, Shelf, shown_name
 
@@ -97,9 +95,7 @@ class Photos(Shelf[Photo]):
         os.replace(part, card)
         return photo
 
-    def check(self, request: FaceRequest) -> None:
-        """Raise UserError for another's photo, and for an adapter or face models that are not here. A photo may be yet to be chosen."""
-        if request.photo.strip() and not any(photo.photo == request.photo for photo in self.all()):
+    def check(self, name: str) -> None:
+        """Raise UserError for a photo that a request calls `name` and that is another's. It may be yet to be chosen."""
+        if name.strip() and not any(photo.photo == name for photo in self.all()):
             raise UserError("The photo is not among yours; choose another one, or add it again.")
-        usable_adapter(request.adapter)
-        usable_pack(request.pack)

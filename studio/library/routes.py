@@ -1,4 +1,4 @@
-"""The page's endpoints for what visitors own beside clips: pictures, subjects, LoRAs. Each answers its owner alone."""
+"""The page's endpoints for what visitors own beside clips: pictures, subjects, LoRAs, adapters. Each answers its owner alone."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from pipelines.errors import UserError
+from studio.library.adapters import folder_of
 from studio.library.library import Library
 from studio.library.pictures import thumbnail
 from studio.visitors import owner_of
@@ -51,6 +52,8 @@ class LibraryRoutes:
             Route("/studio/subjects/{slug}/{action}", answered(self.change_subject), methods=["POST"]),
             Route("/studio/loras", answered(self.take_in_lora), methods=["POST"]),
             Route("/studio/loras/{name}/{action}", answered(self.change_lora), methods=["POST"]),
+            Route("/studio/adapters/{slug}/adapter.safetensors", guarded(self.adapter)),
+            Route("/studio/adapters/{slug}/{action}", answered(self.change_adapter), methods=["POST"]),
         ]
 
     async def contents(self, web: WebRequest) -> dict[str, Any]:
@@ -146,6 +149,31 @@ class LibraryRoutes:
             raise UserError("The studio cannot do that with a LoRA; reload the page.")
         await run_in_threadpool(verbs[web.path_params["action"]], owner, name)
         return {}
+
+    # --- adapters ------------------------------------------------------------------------------------------------
+
+    def adapter(self, web: WebRequest) -> Response:
+        slug = web.path_params["slug"]
+        file = self.library.adapters(owner_of(web)).file(slug)
+        return FileResponse(file, media_type="application/octet-stream", filename=f"{slug}.safetensors", headers=FRESH)
+
+    async def change_adapter(self, web: WebRequest) -> dict[str, Any]:
+        """delete or undo_delete."""
+        await body(web)
+        owner, slug = owner_of(web), web.path_params["slug"]
+        adapters = self.library.adapters(owner)
+        verbs = {"delete": lambda: self._delete_adapter(owner, slug), "undo_delete": lambda: adapters.undo_delete(slug)}
+        if web.path_params["action"] not in verbs:
+            raise UserError("The studio cannot do that with an adapter; reload the page.")
+        await run_in_threadpool(verbs[web.path_params["action"]])
+        return {}
+
+    def _delete_adapter(self, owner: str, slug: str) -> None:
+        name = folder_of(slug)
+        waiting = [job for job in self.jobs.list(owner) if job.state in ("queued", "running")]
+        if any(name in (job.request.get("adapter"), job.request.get("folder")) for job in waiting):
+            raise UserError(IN_USE.format("This adapter"))
+        self.library.adapters(owner).delete(slug)
 
     def _patiently(self, verb: Callable[[], str]) -> str:
         """Run what reads weights once the libraries for that are there."""

@@ -13,8 +13,9 @@ from pipelines.methods.face_identity.adapters import AdapterEntry
 from pipelines.methods.face_identity.request import FaceRequest
 from pipelines.models.registry import entry
 from pipelines.models.wishes import wishes
+from studio import adapters as weights
 from studio.examples import portrait_cards
-from studio.face_models import adapters_here, packs_elsewhere, packs_here, told
+from studio.face_models import packs_elsewhere, packs_here, told
 from studio.form import Choice, Form
 from studio.markup import element
 from studio.panels.parts import advanced, drawing_tab, model_and_shape
@@ -24,7 +25,7 @@ HINT = "Choose a photo of a person, say what shall happen, and press Generate."
 
 def face_panel(page: gr.Blocks, models: Sequence[Choice]) -> None:
     """Build the tab's content in the surrounding gradio layout; there must be an adapter on this machine."""
-    adapters = adapters_here()
+    adapters = weights.adapters_here(FaceRequest.method)
     fitting = [choice for choice in models if choice[1] in {adapter.base for adapter in adapters}]
     form = Form(FaceRequest, fitting, elsewhere=("photo", "face", "consent", "lora"), defaults=_fresh(adapters[0]))
     drawing_tab(page, form, _controls, HINT)
@@ -46,7 +47,7 @@ def _controls(form: Form) -> None:
     with gr.Column(elem_classes=["lk-group", "lk-grid"]):
         form.place("id_scale", "ref_scale", "id_guidance")
     with gr.Column(elem_classes="lk-group"):
-        for name, offered in told().items():
+        for name, offered in {"adapter": weights.told(method), "pack": told()}.items():
             form.place(name, choices=[(one["title"], one["name"]) for one in offered], info=None)
             element("likeness-weights", _elsewhere() if name == "pack" else "", method=method, setting=name, offered=json.dumps(offered))
     model_and_shape(form)

@@ -6,16 +6,18 @@ import { call, recall, remember } from "./api.js";
 import { submit } from "./jobs.js";
 import { toast } from "./toast.js";
 
-const forms = new Map(); // method -> {values, pending, timer, asked, estimate, problem}
+const forms = new Map(); // method -> {values, names, choices, pending, timer, asked, estimate, problem}
 const listeners = new Set();
 const guards = new Map(); // method -> what may know that sending would be in vain
 
-// The Generate tab asks for a clip of a subject; without one that is a plain clip.
-const tabOf = (method) => (method === "generate" ? "personalise" : method);
+// The Generate tab asks for a clip of a subject, with a picture for one of what it shows, without either for a plain one: a whole
+// request, not a setting of it, says which of them is meant.
+const MEANT = { generate: { subject: "", pictured: false }, personalise: { pictured: false }, "subject-from-image": { subject: "", pictured: true } };
+const tabOf = (method) => (method in MEANT ? "personalise" : method);
 
 export function form(method) {
   const key = tabOf(method);
-  if (!forms.has(key)) forms.set(key, { values: {}, names: [], pending: {}, timer: 0, asked: 0, estimate: null, problem: "" });
+  if (!forms.has(key)) forms.set(key, { values: {}, names: [], choices: {}, pending: {}, timer: 0, asked: 0, estimate: null, problem: "" });
   return forms.get(key);
 }
 
@@ -36,10 +38,22 @@ async function loadModels() {
   if (!models.length) models = (await call("studio/models")).models ?? [];
 }
 
-// Values in the order of the widgets; a slider whose range depends on the model gets that range along with its value.
+export const titleOf = (name) => models.find((model) => model.name === name)?.title ?? name;
+
+// Values in the order of the widgets; a slider whose range depends on the model gets that range along with its value, a choice
+// that grows what there is to choose from.
 function handOver(own, names) {
   const limits = models.find((model) => model.name === own.values.model)?.limits ?? {};
-  return names.map((name) => (limits[name] ? { __type__: "update", ...limits[name], value: own.values[name] } : own.values[name]));
+  const more = (name) => limits[name] ?? own.choices[name];
+  return names.map((name) => (more(name) ? { __type__: "update", ...more(name), value: own.values[name] } : own.values[name]));
+}
+
+// What there is to choose from for a setting, as [label, value].
+export function offer(method, name, choices) {
+  const own = form(method);
+  if (JSON.stringify(own.choices[name]?.choices) === JSON.stringify(choices)) return;
+  own.choices[name] = { choices };
+  if (own.names.length) fill(method, {});
 }
 
 const announce = (method) => listeners.forEach((listener) => listener(tabOf(method), form(method)));
@@ -88,12 +102,12 @@ export function take(method, names) {
 export const set = (method, settings) => changed(method, Object.keys(settings), Object.values(settings));
 
 export function fill(method, settings) {
-  const plain = method === "generate" && "prompt" in settings && "model" in settings; // a whole request, not a setting of it
-  form(method).pending = { ...form(method).pending, ...(plain ? { subject: "" } : {}), ...settings };
+  const whole = "prompt" in settings && "model" in settings;
+  form(method).pending = { ...form(method).pending, ...(whole ? MEANT[method] : {}), ...settings };
   document.querySelector(`#fill-${tabOf(method)}`)?.click();
 }
 
-const TABS = { "transfer-motion": "Motion", storyboard: "Storyboard", face: "Face", adapt: "Subject" };
+const TABS = { "transfer-motion": "Motion", storyboard: "Storyboard", face: "Face", adapt: "Subject", "train-subjects": "Train", "train-face": "Train" };
 export const tabName = (method) => TABS[method] ?? "Generate";
 
 export function openTab(name) {
@@ -121,14 +135,14 @@ export async function send(method, names, values) {
   if (!answer.error && window.innerWidth < 900) shownScreen()?.scrollIntoView({ behavior: "smooth", block: "start" });
 }
 
-const shownScreen = () => [...document.querySelectorAll("likeness-stage, likeness-training")].find((screen) => screen.offsetParent);
+const shownScreen = () => [...document.querySelectorAll("likeness-stage, likeness-training, likeness-course")].find((screen) => screen.offsetParent);
 
-// A new model brings its own size, length and steps, those of `settings` that it has defaults for.
-export async function chooseModel(method, name, settings = form(method).names) {
+// A new model brings its own size, length and steps, those of `settings` that it has defaults for; `also` goes with it.
+export async function chooseModel(method, name, settings = form(method).names, also = {}) {
   await loadModels();
   const model = models.find((entry) => entry.name === name);
   const brought = Object.entries({ ...model?.defaults, ...model?.wishes?.[method] }).filter(([setting]) => settings.includes(setting));
-  if (model) fill(method, { model: name, ...Object.fromEntries(brought) });
+  if (model) fill(method, { model: name, ...Object.fromEntries(brought), ...also });
 }
 
 export async function restore(file) {

@@ -1,5 +1,5 @@
-// The visitor's jobs, kept fresh by polling: `jobs` make clips, `trainings` make subjects. Components subscribe; nothing here
-// touches the page.
+// The visitor's jobs, kept fresh by polling: `jobs` make clips, `trainings` make subjects, `courses` make adapters. Components
+// subscribe; nothing here touches the page.
 
 import { call, recall, remember } from "./api.js";
 import { active } from "./words.js";
@@ -9,7 +9,9 @@ const BUSY = 350; // milliseconds between looks while something is drawn
 const IDLE = 3000;
 const HIDDEN = 5000;
 
-export const state = { jobs: [], trainings: [], selected: recall("selected"), offline: false, loaded: false };
+const LISTS = { adapt: "trainings", "train-subjects": "courses", "train-face": "courses" };
+
+export const state = { jobs: [], trainings: [], courses: [], selected: recall("selected"), offline: false, loaded: false };
 const listeners = new Set();
 let timer;
 
@@ -21,8 +23,9 @@ export function subscribe(listener) {
 
 const announce = () => listeners.forEach((listener) => listener(state));
 
-const every = () => [...state.jobs, ...state.trainings];
-const trains = (job) => job.method === "adapt";
+const every = () => [...state.jobs, ...state.trainings, ...state.courses];
+const listOf = (method) => LISTS[method] ?? "jobs";
+export const trains = ({ method }) => method in LISTS;
 
 export const find = (id) => every().find((job) => job.id === id);
 export const selected = () => state.jobs.find((job) => job.id === state.selected) ?? null;
@@ -47,8 +50,7 @@ export async function refresh() {
   const answer = await call("studio/jobs");
   state.offline = Boolean(answer.offline);
   if (Array.isArray(answer)) {
-    state.jobs = answer.filter((job) => !trains(job));
-    state.trainings = answer.filter(trains);
+    for (const list of ["jobs", "trainings", "courses"]) state[list] = answer.filter((job) => listOf(job.method) === list);
     settle();
   }
   announce();
@@ -95,7 +97,7 @@ export async function submit(method, settings, look = true) {
   const answer = await call("studio/jobs", { method, settings });
   if (answer.id) {
     await refresh();
-    if (look && method !== "adapt") select(answer.id);
+    if (look && !trains({ method })) select(answer.id);
   }
   return answer;
 }

@@ -1,9 +1,9 @@
-// What the visitor owns beside clips: subjects, LoRAs and the pictures of the next subject. Components subscribe.
+// What the visitor owns beside clips: subjects, LoRAs, adapters and the pictures of the next subject. Components subscribe.
 
 import { call, send } from "./api.js";
 import { toast } from "./toast.js";
 
-export const library = { subjects: [], loras: [], clips: [], photos: [], loaded: false };
+export const library = { subjects: [], loras: [], clips: [], photos: [], adapters: [], loaded: false };
 export const MOST_CLIPS = 20; // that the studio keeps for a visitor
 export const MOST_PHOTOS = 40;
 const listeners = new Set();
@@ -44,6 +44,12 @@ export async function deleteLora(lora) {
   const answer = await change(`studio/loras/${name}/delete`);
   if (answer.error) return;
   toast(`${lora.file} deleted.`, { action: "Undo", seconds: 10, run: () => change(`studio/loras/${name}/undo_delete`) });
+}
+
+export async function deleteAdapter(adapter) {
+  const answer = await change(`studio/adapters/${adapter.slug}/delete`);
+  if (answer.error) return;
+  toast(`${adapter.name} deleted.`, { action: "Undo", seconds: 10, run: () => change(`studio/adapters/${adapter.slug}/undo_delete`) });
 }
 
 const sendFile = (path, file, headers = {}) => call(path, file, { "X-Name": encodeURIComponent(file.name), ...headers });

@@ -1,35 +1,9 @@
-// A clip of a person: beside the face it was drawn from, with how alike they are frame by frame.
+// A clip of a person: how alike the face is to the photo's, on the whole and frame by frame.
 
-import { media, recall, remember } from "./api.js";
 import "./curve.js";
 import { gauge } from "./gauge.js";
-import { escape, icon } from "./words.js";
 
-const METHOD = "face";
-const SIDE = 512;
-const lost = new Set(); // jobs whose steps are not kept any more, and with them the face
-
-let beside = recall("face.beside") ?? true;
-
-const portrayed = (job) => job?.method === METHOD && job.state === "done" && job.has_clip;
-
-export const besidePhoto = (job) => portrayed(job) && beside && !lost.has(job.id);
-
-export function turnPhoto() {
-  beside = !beside;
-  remember("face.beside", beside);
-}
-
-export const photoTool = (job) => (portrayed(job) && !lost.has(job.id) ? `<button type="button" class="lk-chip lk-tall" data-do="photo" aria-pressed="${beside}">${icon("pair")}Photo beside it</button>` : "");
-
-// The screen of a finished job.
-export const portraitScene = (job) => `<div class="lk-screen lk-twins lk-portrayed"><figure><img alt="The face in the photo" src="${media(job.id, "seen.webp")}?name=face%20for%20reference&step=0&frame=0&side=${SIDE}"/><figcaption>Photo</figcaption></figure>
-  <figure><video src="${media(job.id, "clip.mp4")}" poster="${media(job.id, "poster.webp")}" loop muted controls playsinline preload="auto" aria-label="${escape(job.request.prompt)}"></video><figcaption>Result</figcaption></figure></div>`;
-
-// Tells `then` if the face of a job cannot be shown.
-export function withoutFace(stage, job, then) {
-  stage.querySelector(".lk-portrayed img")?.addEventListener("error", () => { lost.add(job.id); then(); });
-}
+const portrayed = (job) => job?.method === "face" && job.state === "done" && job.has_clip;
 
 const figures = ({ mean_likeness: mean, face_found: found }) => gauge({
   label: "Likeness", value: mean, help: "How alike the face is to the photo's, on average, to the recogniser that guides the clip: 1 is the same.",

@@ -2,10 +2,11 @@
 
 import { media } from "./api.js";
 import { cut, drawRest, filmOf, isBoard, isClip, missing as lacking, saved } from "./boards.js";
+import { besidePicture, pictureScene, pictureTool, turnPicture, withoutPicture } from "./beside.js";
 import { besides, comparable, compare, start, stopComparing, together, tools } from "./compare.js";
 import { fillIn } from "./form.js";
 import { hold, lookOf, looks, missing, moved, scene, setLook, twoVideos, wiping } from "./motion.js";
-import { besidePhoto, photoTool, portraitScene, turnPhoto, withoutFace } from "./portrait.js";
+import "./portrait.js";
 import { download } from "./project.js";
 import { remove, retry, selected, state, stop, subscribe } from "./jobs.js";
 import { active, duration, escape, fraction, icon, shotsOf } from "./words.js";
@@ -43,7 +44,7 @@ class Stage extends HTMLElement {
     if (what === "reuse") fillIn(job.method, { ...job.request, seed: job.seed ?? job.request.seed });
     if (what === "seed") fillIn(job.method, { seed: job.seed });
     if (what.startsWith("look-")) { setLook(what.slice(5)); this.show(); this.querySelector(`[data-do=${what}]`)?.focus(); }
-    if (what === "photo") { turnPhoto(); this.show(); this.querySelector("[data-do=photo]")?.focus(); }
+    if (what === "photo") { turnPicture(); this.show(); this.querySelector("[data-do=photo]")?.focus(); }
     if (what === "hold") hold(this);
     if (what === "rest") drawRest(job);
     if (what === "project") download(job.request);
@@ -75,7 +76,7 @@ class Stage extends HTMLElement {
     if (this.rests()) return;
     const job = selected();
     const twin = job && besides(job);
-    const key = job ? `${job.id} ${job.state} ${job.has_clip} ${twin?.id ?? ""} ${lookOf(job)} ${besidePhoto(job)} ${isBoard(job) ? filmOf(job) : ""}` : state.loaded ? "empty" : "loading";
+    const key = job ? `${job.id} ${job.state} ${job.has_clip} ${twin?.id ?? ""} ${lookOf(job)} ${besidePicture(job)} ${isBoard(job) ? filmOf(job) : ""}` : state.loaded ? "empty" : "loading";
     if (key !== this.shown) this.change(key, job, twin);
     if (job && active(job)) this.advance(job);
     if (job && comparable(job)) this.offer(job);
@@ -99,7 +100,7 @@ class Stage extends HTMLElement {
     if (two) this.apart = together(...videos, 1 / (job.request.fps || 8));
     if (two && !calm.matches) start(...videos);
     if (job && twoVideos(job)) { wiping(this); missing(this, job, () => this.show()); }
-    if (job && besidePhoto(job)) withoutFace(this, job, () => this.show());
+    if (job && besidePicture(job)) withoutPicture(this, job, () => this.show());
     if (!two && !calm.matches) videos[0]?.play?.().catch(() => {});
     if (back && job && comparable(job)) this.offer(job).querySelector("button")?.focus();
   }
@@ -174,7 +175,7 @@ const drawing = (job) => `${isBoard(job) ? "" : `
   <div class="lk-screen"><div class="lk-picture" data-part="picture" data-job="${job.id}"><div class="lk-waiting" aria-hidden="true"><i></i><i></i><i></i></div></div></div>`}
   ${progress(job)}${caption(job)}`;
 
-const beside = (job) => (twoVideos(job) ? scene(job) : besidePhoto(job) ? portraitScene(job) : "");
+const beside = (job) => (twoVideos(job) ? scene(job) : besidePicture(job) ? pictureScene(job) : "");
 
 const finished = (job) => (beside(job) ? `${beside(job)}${actions(job)}${caption(job)}` : `
   <div class="lk-screen"><div class="lk-picture">
@@ -192,7 +193,7 @@ const link = (job, kind, path) => `<a class="lk-button" download="likeness-${job
 
 const actions = (job) => `<div class="lk-actions">
     ${["mp4", "gif", "png"].map((kind) => link(job, kind, saved(media(job.id, `clip.${kind}`)))).join("")}
-    <span class="lk-offer" data-part="compare"></span>${moved(job) ? looks(job) : photoTool(job)}
+    <span class="lk-offer" data-part="compare"></span>${moved(job) ? looks(job) : pictureTool(job)}
     <span class="lk-gap"></span>
     ${button("reuse", "Reuse settings")}${button("delete", "Delete", "lk-quiet")}
   </div>`;

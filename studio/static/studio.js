@@ -1,7 +1,7 @@
 // Entry point: gradio's glue calls `window.likeness`, everything else lives in the modules.
 
 import { changed, chooseModel, send, start, take } from "./form.js";
-import { refresh, running, state, subscribe } from "./jobs.js";
+import { refresh, running, state, subscribe, trains } from "./jobs.js";
 import { refreshLibrary } from "./library.js";
 import { startTheme } from "./theme.js";
 import { acceptDrops } from "./widgets.js";
@@ -13,8 +13,11 @@ import "./clips.js";
 import "./subjects.js";
 import "./pictures.js";
 import "./training.js";
+import "./course.js";
+import "./adapters.js";
 import "./source.js";
 import "./photo.js";
+import "./picture.js";
 import "./weights.js";
 import "./shots.js";
 import "./balance.js";
@@ -31,7 +34,7 @@ class Status extends HTMLElement {
   disconnectedCallback() { this.leave?.(); }
 
   show() {
-    const words = state.offline ? "Not connected" : running() ? (running().method === "adapt" ? "Learning" : "Drawing") : "";
+    const words = state.offline ? "Not connected" : running() ? (trains(running()) ? "Learning" : "Drawing") : "";
     this.className = state.offline ? "lk-offline" : running() ? "lk-busy" : "";
     if (this.textContent !== words) this.textContent = words;
   }

@@ -1,5 +1,6 @@
 // Subjects as cards in the library, as a choice in the Generate tab, and the visitor's own LoRAs beside them.
 
+import { offered } from "./adapters.js";
 import { chooseModel, fill, form, openTab, watch } from "./form.js";
 import { deleteLora, deleteSubject, followLibrary, importLora, importSubject, library, pictureOf, refreshLibrary, renameSubject, subjectOf, trainFurther } from "./library.js";
 import { refresh } from "./jobs.js";
@@ -16,7 +17,7 @@ export async function use(subject) {
 async function choose(subject, method = METHOD) {
   const other = subject && form(method).values.model !== subject.model;
   if (other) await chooseModel(method, subject.model);
-  fill(method, { subject: subject?.subject ?? "", ...(method === METHOD ? { reference: 0 } : {}) });
+  fill(method, { subject: subject?.subject ?? "", ...(method === METHOD ? { reference: 0, pictured: false } : {}) });
 }
 
 class Cards extends HTMLElement {
@@ -103,7 +104,8 @@ export function sparkline(losses, width = 220, height = 36) {
   return `<svg class="lk-losses" viewBox="0 0 ${width} ${height}" preserveAspectRatio="none" role="img" aria-label="Loss from ${losses[0]} to ${losses.at(-1)}"><polyline points="${points}"/></svg>`;
 }
 
-// The choice above the prompt: nobody, or one of the visitor's subjects, and which of its pictures is warped in.
+// The choice above the prompt: nobody, one of the visitor's subjects, and which of its pictures is warped in, or whatever one
+// picture shows, where an adapter is that can look at one.
 class Pick extends HTMLElement {
   connectedCallback() {
     this.method = this.getAttribute("method") ?? METHOD;
@@ -116,6 +118,7 @@ class Pick extends HTMLElement {
   act(button) {
     if (!button) return;
     if ("new" in button.dataset) openTab("Subject");
+    else if ("picture" in button.dataset) fill(this.method, { subject: "", pictured: true });
     else if ("reference" in button.dataset) fill(this.method, { reference: Number(button.dataset.reference) });
     else if ("insert" in button.dataset) this.insert(subjectOf(form(this.method).values.subject));
     else choose(subjectOf(button.dataset.subject), this.method);
@@ -131,12 +134,16 @@ class Pick extends HTMLElement {
     const { values, estimate } = form(this.method);
     const chosen = subjectOf(values.subject);
     if (library.loaded && values.subject && !chosen) { fill(this.method, { subject: "" }); return; } // it has been deleted
-    const now = key([library.subjects.map((one) => [one.slug, one.name, one.changed]), values.subject, values.reference, values.injection, values.prompt, estimate?.reads]);
+    const pictures = this.hasAttribute("offered") && offered(this, "subject-from-image").length > 0;
+    const pictured = pictures && Boolean(values.pictured);
+    if (values.pictured && library.loaded && !pictures) { fill(this.method, { pictured: false }); return; } // it has been on this machine
+    const now = key([library.subjects.map((one) => [one.slug, one.name, one.changed]), pictures, pictured, values.subject, values.reference, values.injection, values.prompt, estimate?.reads]);
     if (now === this.shown) return;
     this.shown = now;
-    this.closest(".lk-controls").dataset.subject = chosen?.slug ?? "";
+    Object.assign(this.closest(".lk-controls").dataset, { subject: chosen?.slug ?? "", pictured: pictured ? "yes" : "" });
     const focus = [...this.querySelectorAll("button")].indexOf(document.activeElement);
-    this.innerHTML = `<div class="lk-pick" role="group" aria-label="Subject">${chip("", "No subject", "", !chosen)}${library.subjects.filter((one) => !one.problem).map((one) => chip(one.subject, one.name, one.pictures ? pictureOf(one, 0, 64) : "", one === chosen)).join("")}
+    this.innerHTML = `<div class="lk-pick" role="group" aria-label="Subject">${chip("", "No subject", "", !chosen && !pictured)}${library.subjects.filter((one) => !one.problem).map((one) => chip(one.subject, one.name, one.pictures ? pictureOf(one, 0, 64) : "", one === chosen)).join("")}
+      ${pictures ? `<button type="button" class="lk-chip" data-picture aria-pressed="${pictured}">${icon("camera")}From one picture</button>` : ""}
       <button type="button" class="lk-chip" data-new>${icon("add")}New</button></div>${chosen ? about(chosen, values, estimate) : ""}`;
     this.querySelectorAll("button")[focus]?.focus();
   }

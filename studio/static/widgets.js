@@ -25,7 +25,8 @@ class Estimate extends FormPart {
     const [notes, figures, alert] = this.children;
     const sentence = problem || estimate?.error || "";
     if (alert.textContent !== sentence) alert.textContent = sentence;
-    const lines = (estimate?.notes ?? []).map((note) => `<li>${escape(note)}</li>`).join("");
+    const told = (estimate?.notes ?? []).filter((note) => !estimate.reads || !note.endsWith(estimate.reads)); // that stands by the prompt
+    const lines = told.map((note) => `<li>${escape(note)}</li>`).join("");
     if (notes.innerHTML !== lines) notes.innerHTML = lines;
     figures.hidden = !estimate || Boolean(estimate.error);
     if (figures.hidden) return;
@@ -154,6 +155,7 @@ export function acceptDrops() {
     document.body.classList.toggle("lk-dropping", on);
     document.body.classList.toggle("lk-for-motion", on && Boolean(inSight("likeness-source")));
     document.body.classList.toggle("lk-for-face", on && Boolean(inSight("likeness-photo")));
+    document.body.classList.toggle("lk-for-picture", on && Boolean(inSight("likeness-picture")));
   };
   document.addEventListener("dragover", (event) => { if (carriesFile(event)) { event.preventDefault(); mark(true); } });
   document.addEventListener("dragleave", (event) => { if (!event.relatedTarget) mark(false); });
@@ -175,7 +177,7 @@ function takeIn(files, place) {
   const shots = inSight("likeness-shots");
   const toRestore = place.closest?.("likeness-restore");
   const source = toRestore ? null : inSight("likeness-source");
-  const photo = toRestore || first?.type.startsWith("video/") ? null : inSight("likeness-photo");
+  const photo = toRestore || first?.type.startsWith("video/") ? null : inSight("likeness-photo, likeness-picture");
   if (!first) return;
   if (/\.zip$/i.test(first.name)) importSubject(first);
   else if (/\.safetensors$/i.test(first.name)) importLora(first);

@@ -314,7 +314,7 @@ def tabs(page: gr.Blocks) -> list[str]:
 
 def test_the_tab_is_there_where_an_adapter_is(adapter: AdapterEntry, monkeypatch: pytest.MonkeyPatch) -> None:
     page = shell._page()
-    assert tabs(page)[-2:] == ["Face", "Library"]
+    assert tabs(page)[-3:] == ["Face", "Train", "Library"]
     (names,) = (str(one.js).split('likeness.send("face", ')[1] for one in page.fns.values() if 'likeness.send("face"' in str(one.js))
     elsewhere = {"photo", "face", "consent", "lora"}
     assert {name for name in FaceRequest.settings() if f'"{name}"' in names} == set(FaceRequest.settings()) - elsewhere

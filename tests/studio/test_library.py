@@ -36,7 +36,7 @@ def test_subjects_are_their_owners_alone(library: Library, rex: Path) -> None:
     slug = library.take_in("ada", rex)
     (row,) = library.contents("ada")["subjects"]
     assert (row["slug"], row["name"], row["phrase"], row["pictures"]) == (slug, "Rex", "<rex> ball", 1)
-    assert library.contents("bob") == {"subjects": [], "loras": [], "clips": [], "photos": []}
+    assert library.contents("bob") == {"subjects": [], "loras": [], "clips": [], "photos": [], "adapters": []}
     for verb in (library.subject, library.delete):
         with pytest.raises(UserError, match="no such subject"):
             verb("bob", slug)
