@@ -12,6 +12,8 @@ from pipelines.methods.appearance_warping.request import PersonaliseRequest
 from pipelines.methods.face_identity.request import FaceRequest
 from pipelines.methods.face_training.request import TrainFaceRequest
 from pipelines.methods.generate.request import GenerateRequest
+from pipelines.methods.grid.request import GridRequest
+from pipelines.methods.grid_training.request import TrainGridRequest
 from pipelines.methods.motion_transfer.request import MotionRequest
 from pipelines.methods.storyboard.request import StoryboardRequest
 from pipelines.methods.subject_adaptation.request import AdaptRequest
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
 KINDS = (
     GenerateRequest, AdaptRequest, PersonaliseRequest, MotionRequest, StoryboardRequest, FaceRequest, TrainFaceRequest, SubjectRequest,
-    TrainSubjectsRequest,
+    TrainSubjectsRequest, GridRequest, TrainGridRequest,
 )  # fmt: skip
 REQUESTS = {kind.method: kind for kind in KINDS}
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pipelines.models.store import ModelStore
     from pipelines.requests import Request
 
-CAPTIONS, PAIRS, PAIRS_PER_INSTANCE, SOURCES, BOARDS, PEOPLE, INSTANCES = 64, 24, 4, 24, 12, 24, 8
+CAPTIONS, PAIRS, PAIRS_PER_INSTANCE, SOURCES, BOARDS, PEOPLE, INSTANCES, GRIDS = 64, 24, 4, 24, 12, 24, 8, 12
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -156,6 +156,28 @@ def _disentangled(models: list[ModelEntry], store: ModelStore, count: int, about
         yield from Claims(model, _to_the_end(store), judge, {one: one for one in adapters}).rows(about["instances"])
 
 
+def _grid(models: list[ModelEntry], store: ModelStore, count: int, about: dict[str, object]) -> Iterator[Row]:
+    from pipelines.evaluation.judge import Judge
+    from pipelines.evaluation.segmenter import Segmenter
+    from pipelines.methods.grid.claims import Claims
+    from pipelines.methods.grid.names import FAMILY, OTHER_FAMILY
+
+    able = [model for model in models if model.family == FAMILY]
+    if not able:
+        raise UserError(OTHER_FAMILY)
+    judge, segmenter, adapter = Judge.load(), Segmenter.load(), str(about.get("adapter", ""))
+    about["toys"] = max(2, count)
+    for model in able:
+        claims = Claims(model, _to_the_end(store), judge, segmenter, partial(_round_trip, store, model.name), adapter)
+        yield from claims.rows(about["toys"])
+
+
+def _round_trip(store: ModelStore, name: str, frames: np.ndarray) -> np.ndarray:
+    """Frames (T, H, W, 3) uint8 through the autoencoder of a model and back."""
+    with store.use(name) as backbone:
+        return backbone.decode_video(backbone.encode_video(frames))
+
+
 def _draw_storyboard(rows: list[Row], folder: Path) -> None:
     from pipelines.methods.storyboard.claims import draw_trade_off
 
@@ -186,6 +208,7 @@ MEASURES = {
     "motion": Measure("motion fidelity and identity leak over the strength of motion transfer", SOURCES, "sources", _motion, _draw_motion),
     "storyboard": Measure("set consistency and motion of boards, drawn in every way", BOARDS, "boards", _storyboard, _draw_storyboard),
     "face": Measure("likeness of drawn people to their photos, with each adapter and both", PEOPLE, "people", _face),
+    "grid": Measure("effect, identity and motion in filled cells, and words that leak into others", GRIDS, "toys", _grid),
     "disentangled": Measure("identity from one picture, and motion kept, with each adapter", INSTANCES, "instances", _disentangled),
 }
 

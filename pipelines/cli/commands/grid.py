@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.cli.command import Command, UsageError
-from pipelines.cli.flags import GIVEN, read_settings
+from pipelines.cli.flags import read_settings
 from pipelines.cli.method import add_running, check_out, run_request
 from pipelines.errors import UserError
 from pipelines.methods.grid.layout import Layout
@@ -36,8 +36,9 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    layout = Layout.read(getattr(arguments, f"{GIVEN}layout", GridRequest.model_fields["layout"].default))
-    request = read_settings(arguments, GridRequest, {"cells": cells_of(arguments.cell, layout)} if arguments.cell else {})
+    request = read_settings(arguments, GridRequest)
+    if arguments.cell:
+        request = GridRequest.read(request.model_dump() | {"cells": cells_of(arguments.cell, Layout.read(request.layout))})
     name_of = check_out(arguments.out, arguments.overwrite, request.method)
     _check_cells(arguments.cells_dir, Layout.read(request.layout), arguments.overwrite)
     return run_request(request, arguments, lambda result, report: _write(result, report, name_of), _keeper(arguments.cells_dir, request))
