@@ -14,7 +14,7 @@ class FaceRequest(VideoRequest):
 
     method = "face"
     package = "face_identity"
-    by_model = (*VideoRequest.by_model, "adapter", "pack", "watch_every")
+    by_model = (*VideoRequest.by_model, "adapter", "pack", "watch_every", "id_guidance")
 
     photo: str = setting("", label="Photo", widget="photo", help="A picture in which the face is seen well.", max_length=400)
     consent: bool = setting(

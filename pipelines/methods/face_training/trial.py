@@ -49,7 +49,7 @@ class Figures:
 
 def settings_of(case: Case, frames: int = 1, side: int = 64, steps: int = 16) -> FaceSettings:
     """How a sample of `case` is drawn by a model of the playground."""
-    values = {"frames": frames, "height": side, "width": side, "steps": steps, "guidance": 4.0, "id_guidance": 2.0}
+    values = {"frames": frames, "height": side, "width": side, "steps": steps, "guidance": 1.5, "id_guidance": 3.0}
     return FaceSettings(prompt=case.prompt, seed=case.seed, **values)
 
 
