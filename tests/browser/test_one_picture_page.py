@@ -177,4 +177,4 @@ def test_faces_are_trained_on_a_phone(visit) -> None:
     shot(page, "phone-dark-training")
     page.locator("likeness-course [data-do=stop]").click()
     page.wait_for_selector("likeness-course[data-state=cancelled]")
-    expect(page.locator("likeness-course .lk-message")).to_contain_text("The Face tab comes with the next start")
+    expect(page.locator("likeness-course .lk-message")).to_contain_text("try it on a picture")
