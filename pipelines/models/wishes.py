@@ -27,7 +27,7 @@ WISHES: dict[str, dict[str, Wish]] = {
     "face": {
         "wan": {"adapter": "", "pack": "buffalo_l", "watch_every": 0},
         "wan2.1-14b": {"adapter": "lynx-full", "pack": "buffalo_l", "watch_every": 0},
-        "playground-wan": {"guidance": 1.5, "id_guidance": 3.0},
+        "playground-wan": {"width": 96, "height": 96, "guidance": 1.5, "id_guidance": 3.0},
     },
     "subject-from-image": {"cogvideox-5b": {"adapter": "disentangled-subject"}},
     "grid": {"wan": {"adapter": "", "strength": 0.0}, "playground-wan": {"width": 128, "height": 128}},
