@@ -6,10 +6,10 @@ from typing import Any
 
 from pipelines.errors import UserError
 from pipelines.methods.face_identity import adapters as faces
-from pipelines.methods.face_identity.adapters import AdapterEntry
 from pipelines.methods.face_identity.request import FaceRequest
 from pipelines.methods.zero_shot_subject import adapters as subjects
 from pipelines.methods.zero_shot_subject.request import SubjectRequest
+from pipelines.models.adapters import AdapterEntry
 
 KNOWN = {FaceRequest.method: faces, SubjectRequest.method: subjects}
 """Method -> the module that lists its adapters."""

@@ -42,6 +42,25 @@ class OpenWan(WanAttnProcessor):
         return _attend_to_itself(attn, hidden_states, rotary_emb, self.attend)
 
 
+class OpenCross(WanAttnProcessor):
+    """Of a Wan block's attention to text (`attn2`): projections, norms and output as in diffusers, `attend` in between."""
+
+    def __init__(self, attend: Attend) -> None:
+        super().__init__()
+        self.attend = attend
+
+    def __call__(
+        self, attn: Any, hidden_states: Tensor, encoder_hidden_states: Tensor | None = None, attention_mask: Tensor | None = None,
+        rotary_emb: tuple[Tensor, Tensor] | None = None,
+    ) -> Tensor:  # fmt: skip
+        """(B, N, C) for (B, N, C) and text (B, M, C)."""
+        query = attn.norm_q(attn.to_q(hidden_states))
+        key, value = attn.norm_k(attn.to_k(encoder_hidden_states)), attn.to_v(encoder_hidden_states)
+        parts = (part.unflatten(2, (attn.heads, -1)).transpose(1, 2) for part in (query, key, value))  # (B, heads, N, d)
+        out = self.attend(*parts).transpose(1, 2).flatten(2).type_as(query)
+        return attn.to_out[1](attn.to_out[0](out))
+
+
 class OpenLTX(LTXVideoAttnProcessor):
     """Of an LTX block's own attention (`attn1`)."""
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import gradio as gr
 
-from pipelines.methods.face_identity.adapters import AdapterEntry
 from pipelines.methods.face_identity.request import FaceRequest
+from pipelines.models.adapters import AdapterEntry
 from pipelines.models.registry import entry
 from pipelines.models.wishes import wishes
 from studio import adapters as weights

@@ -14,7 +14,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(Path(__file__).parent)]
 from dataclasses import dataclass, field  # noqa: E402
 
 from pipelines.methods.face_identity import adapters  # noqa: E402
-from pipelines.methods.face_identity.adapters import AdapterEntry  # noqa: E402
+from pipelines.models.adapters import AdapterEntry  # noqa: E402
 from pipelines.models.registry import entry  # noqa: E402
 
 HOME = Path(sys.argv[sys.argv.index("--home") + 1])

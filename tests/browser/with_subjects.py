@@ -14,8 +14,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(Path(__file__).parent)]
 import drawn_course  # noqa: E402
 
 from pipelines import methods  # noqa: E402
-from pipelines.methods.face_identity.adapters import AdapterEntry  # noqa: E402
 from pipelines.methods.zero_shot_subject import adapters  # noqa: E402
+from pipelines.models.adapters import AdapterEntry  # noqa: E402
 from pipelines.models.registry import entry  # noqa: E402
 
 HOME = Path(sys.argv[sys.argv.index("--home") + 1])

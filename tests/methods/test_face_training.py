@@ -26,12 +26,13 @@ from pipelines.methods.face_training.latent_faces import SIDE, LatentRecogniser,
 from pipelines.methods.face_training.packed import packed_faces
 from pipelines.methods.face_training.pairs import Pair, RecordedPairs
 from pipelines.methods.face_training.people import FIRST_IDENTITY, photographs_of, shots_of
-from pipelines.methods.face_training.train import CHECKPOINT, Plan, Sitter, Training, draw_level, frozen, train
+from pipelines.methods.face_training.train import CHECKPOINT, Plan, Sitter, Training, train
 from pipelines.methods.face_training.trial import figures_of
 from pipelines.methods.face_training.words import captions
 from pipelines.playground.people.identity import identity
 from pipelines.playground.scene import TRAIN_IDENTITIES, TRAIN_SEEDS
 from pipelines.playground.train.run import Budget
+from pipelines.training.base import draw_level, frozen
 from pipelines.training.packing import Sample, count_tokens, denoise_packed, fill, forward_packed, layout_of
 
 SHAPES = ((3, 8, 12), (1, 8, 8), (1, 8, 8), (2, 4, 6))

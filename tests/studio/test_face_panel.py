@@ -17,8 +17,8 @@ from starlette.testclient import TestClient
 from visiting import OURS, STORE, visitor
 
 from pipelines.methods.face_identity import adapters
-from pipelines.methods.face_identity.adapters import AdapterEntry
 from pipelines.methods.face_identity.request import FaceRequest
+from pipelines.models.adapters import AdapterEntry
 from pipelines.video import write_clip
 from studio import shell
 from studio.api import Api

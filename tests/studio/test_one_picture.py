@@ -14,9 +14,9 @@ from starlette.routing import BaseRoute
 from starlette.testclient import TestClient
 from visiting import OURS, STORE, visitor
 
-from pipelines.methods.face_identity.adapters import AdapterEntry
 from pipelines.methods.zero_shot_subject import adapters
 from pipelines.methods.zero_shot_subject.request import SubjectRequest
+from pipelines.models.adapters import AdapterEntry
 from pipelines.requests import Request
 from pipelines.video import write_clip
 from studio import shell

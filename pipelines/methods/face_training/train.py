@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from pipelines.methods.face_training.packed import packed_faces
 from pipelines.methods.face_training.pairs import Pair, Pairs
 from pipelines.playground.train.latents import near_subjects
 from pipelines.playground.train.run import Budget, warm_then_cosine
+from pipelines.training.base import draw_level, frozen
 from pipelines.training.loop import Loop
 from pipelines.training.packing import TOKENS, Sample, forward_packed, layout_of
 
@@ -141,22 +142,6 @@ def train(
         training = Training(backbone, adapter, pairs, folder, plan, work or folder, identity_loss, sitter)
         with closing(training.run()) as events:
             yield from events
-
-
-@contextmanager
-def frozen(transformer: Any, checkpointing: bool = False) -> Iterator[None]:
-    """Within, no weight of the transformer is trained, and its blocks are checkpointed if wanted; afterwards all is as it was."""
-    trained, before = [parameter for parameter in transformer.parameters() if parameter.requires_grad], transformer.gradient_checkpointing
-    transformer.requires_grad_(False)
-    if checkpointing:
-        transformer.enable_gradient_checkpointing()
-    try:
-        yield
-    finally:
-        if checkpointing and not before:
-            transformer.disable_gradient_checkpointing()
-        for parameter in trained:
-            parameter.requires_grad_(True)
 
 
 class Training:
@@ -292,12 +277,6 @@ class Denoising(nn.Module):
             fresh[index] if case.features is None else tuple(block.to(device, dtype) for block in case.features)
             for index, case in enumerate(cases)
         ]
-
-
-def draw_level(draw: np.random.Generator, shift: float) -> float:
-    """A noise level 0..1: logit-normal (Esser et al. 2024, section 3.1), moved towards noise as the sampler's levels are."""
-    sigma = 1 / (1 + float(np.exp(-draw.normal())))
-    return shift * sigma / (1 + (shift - 1) * sigma)
 
 
 def flow_loss(predictions: Sequence[Tensor], cases: Sequence[Case]) -> Tensor:

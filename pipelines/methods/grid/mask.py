@@ -10,17 +10,16 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from diffusers.models.transformers.transformer_wan import WanAttnProcessor
 from torch import Tensor
 
 from pipelines.attention.edits import Recording, recording
 from pipelines.attention.processors import processors
 from pipelines.attention.windows import Window
-from pipelines.backbones.processors import Attend, attend
+from pipelines.backbones.processors import OpenCross, attend
 from pipelines.methods.grid.text import GridText
 
 if TYPE_CHECKING:
@@ -36,25 +35,6 @@ class Route:
 
     video: Tensor
     words: Tensor
-
-
-class OpenCross(WanAttnProcessor):
-    """Of a Wan block's attention to text (`attn2`): projections, norms and output as in diffusers, `attend` in between."""
-
-    def __init__(self, attend: Attend) -> None:
-        super().__init__()
-        self.attend = attend
-
-    def __call__(
-        self, attn: Any, hidden_states: Tensor, encoder_hidden_states: Tensor | None = None, attention_mask: Tensor | None = None,
-        rotary_emb: tuple[Tensor, Tensor] | None = None,
-    ) -> Tensor:  # fmt: skip
-        """(B, N, C) for (B, N, C) and text (B, M, C)."""
-        query = attn.norm_q(attn.to_q(hidden_states))
-        key, value = attn.norm_k(attn.to_k(encoder_hidden_states)), attn.to_v(encoder_hidden_states)
-        parts = (part.unflatten(2, (attn.heads, -1)).transpose(1, 2) for part in (query, key, value))  # (B, heads, N, d)
-        out = self.attend(*parts).transpose(1, 2).flatten(2).type_as(query)
-        return attn.to_out[1](attn.to_out[0](out))
 
 
 def attend_by_route(routes: Sequence[Route], query: Tensor, key: Tensor, value: Tensor) -> Tensor:

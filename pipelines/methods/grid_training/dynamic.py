@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 from pipelines.events import Event, Progress
-from pipelines.methods.face_training.train import draw_level, frozen
 from pipelines.methods.grid.card import Card
 from pipelines.methods.grid.dynamic import DynamicConcepts, Stage, fresh_concepts, with_concepts
 from pipelines.methods.grid.names import FILES
@@ -30,6 +29,7 @@ from pipelines.playground.scene import WORLD
 from pipelines.playground.train.latents import cover, fingerprint
 from pipelines.playground.train.precision import mixed
 from pipelines.playground.train.run import warm_then_cosine
+from pipelines.training.base import draw_level, frozen
 from pipelines.training.loop import Loop
 
 if TYPE_CHECKING:

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 from pipelines.backbones.adapters import lora, lora_weights, trainable
 from pipelines.events import Event
-from pipelines.methods.face_training.train import draw_level, frozen
 from pipelines.methods.grid.card import Card
 from pipelines.methods.grid.layout import Layout
 from pipelines.methods.grid.mask import Route, routed, routes_of, sight
@@ -29,6 +28,7 @@ from pipelines.methods.grid_training.recipe import Recipe
 from pipelines.methods.zero_shot_subject.weights import save_adapter
 from pipelines.playground.train.precision import mixed
 from pipelines.playground.train.run import warm_then_cosine
+from pipelines.training.base import draw_level, frozen
 from pipelines.training.loop import Loop
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from pipelines.errors import NotAvailable, UserError
+from pipelines.errors import UserError
 from pipelines.methods.subject_training.walk import LeftOut
 
 Row = dict[str, Any]
@@ -58,11 +58,9 @@ def _cell(file: Path, group: int, place: int, column: str) -> Any:
 
 
 def _parquet(file: Path) -> Any:
-    try:
-        from pyarrow import ArrowException
-        from pyarrow.parquet import ParquetFile
-    except ImportError as error:
-        raise NotAvailable("Parquet is read by pyarrow, which is not installed: install it, or list the data in JSON lines.") from error
+    from pyarrow import ArrowException
+    from pyarrow.parquet import ParquetFile
+
     try:
         return ParquetFile(file)
     except (ArrowException, OSError) as error:

@@ -19,7 +19,6 @@ from peft.tuners.lora import LoraLayer
 
 from pipelines.backbones.adapters import lora, lora_weights, trainable
 from pipelines.events import Event, Preview
-from pipelines.methods.face_training.train import frozen
 from pipelines.methods.subject_training.conflict import Recent, flat
 from pipelines.methods.subject_training.examples import Source
 from pipelines.methods.subject_training.losses import Tasks
@@ -27,6 +26,7 @@ from pipelines.methods.subject_training.monitor import Monitor
 from pipelines.methods.subject_training.recipe import TASKS, Recipe, Task, rank_for, rate_for
 from pipelines.methods.zero_shot_subject.card import Card
 from pipelines.methods.zero_shot_subject.weights import lora_config, save_adapter
+from pipelines.training.base import frozen
 from pipelines.training.loop import Loop
 
 if TYPE_CHECKING:

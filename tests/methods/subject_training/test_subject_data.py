@@ -141,7 +141,9 @@ def test_a_hostile_list_does_no_harm(tmp_path: Path) -> None:
 
 
 def test_pairs_of_subjects200k_in_parquet(tmp_path: Path) -> None:
-    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    import pyarrow as arrow
+    from pyarrow import parquet
+
     rows = []
     for number in range(7):
         data = io.BytesIO()

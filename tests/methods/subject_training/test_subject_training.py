@@ -14,7 +14,6 @@ from tiny_subjects import Album, state_of, untouched
 
 from pipelines.backbones.adapters import lora, trainable
 from pipelines.events import Preview, Progress
-from pipelines.methods.face_training.train import frozen
 from pipelines.methods.subject_training.losses import Tasks
 from pipelines.methods.subject_training.monitor import Monitor, without_dropout
 from pipelines.methods.subject_training.recipe import BASELINES, Recipe, rank_for, rate_for
@@ -22,6 +21,7 @@ from pipelines.methods.subject_training.train import ADAPTER, CHECKPOINT, NAME, 
 from pipelines.methods.zero_shot_subject.reference_stream import predict
 from pipelines.methods.zero_shot_subject.weights import look, worn
 from pipelines.playground.train.run import Budget
+from pipelines.training.base import frozen
 
 STEPS = 8
 
