@@ -1,7 +1,8 @@
 """Trainings that put an adapter into a folder: `train-face` and `train-subjects`.
 
 Several cards train together when the same command line is started by torchrun (`torchrun --nproc-per-node 8 -m pipelines train-face
-...`): each takes samples of its own, and the first one speaks and writes.
+...`): each takes samples of its own, and the first one speaks and writes. With ACCELERATE_USE_FSDP=true, or started by `accelerate
+launch --use_fsdp`, those that train faces share the adapter's weights and the optimiser's memory too.
 """
 
 from __future__ import annotations

@@ -77,18 +77,35 @@ def test_an_adapter_is_trained_further_elsewhere(capsys, tiny_wan_folder, people
     assert code == 0 and {file.name for file in (tmp_path / "b").iterdir()} >= {"adapter.json", "resampler.safetensors"}
 
 
-def test_processes_train_together(capsys, tiny_wan_folder, people, tmp_path) -> None:
-    """The first one speaks; what it writes was learnt from the samples of both."""
-    flags = ("--model", tiny_wan_folder, *OURS, "--steps", 2, "--images", 1, "--rate", 0.01, "--out", tmp_path / "both")
+def train_in_two_processes(model: Path, people: Path, out: Path, steps: int, **environment: str) -> dict[str, np.ndarray]:
+    """Weights of the Ref-adapter that two processes learnt in as many `steps`; the first one speaks."""
+    flags = ("--model", model, *OURS, "--steps", steps, "--images", 1, "--rate", 0.01, "--out", out)
     started = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", 2, "-m", "pipelines")
     command = [str(part) for part in (*started, "train-face", "--people", people, "--consent", *flags)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"OMP_NUM_THREADS": "1"} | environment
     done = subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True, timeout=240, env=environment)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == [str(tmp_path / "both")] and done.stderr.count("wrote") == 1
-    assert train(capsys, tiny_wan_folder, people, *flags[:-1], "one")[0] == 0
-    both, one = (load_file(tmp_path / out / "ref_layers.safetensors") for out in ("both", "one"))
+    assert done.stdout.split() == [str(out)] and done.stderr.count("wrote") == 1
+    return load_file(out / "ref_layers.safetensors")
+
+
+def test_processes_train_together(capsys, tiny_wan_folder, people, tmp_path) -> None:
+    """What the first of two writes was learnt from the samples of both, whether each has all weights or half of them."""
+    both = train_in_two_processes(tiny_wan_folder, people, tmp_path / "both", 2)
+    one = learnt_alone(capsys, tiny_wan_folder, people, tmp_path / "one")
     assert both.keys() == one.keys() and any(not np.allclose(value, one[name]) for name, value in both.items())
+    sharing = {"ACCELERATE_USE_FSDP": "true"}
+    train_in_two_processes(tiny_wan_folder, people, tmp_path / "shared", 1, **sharing)
+    shared = train_in_two_processes(tiny_wan_folder, people, tmp_path / "shared", 2, **sharing)  # goes on from the first step
+    assert both.keys() == shared.keys()
+    for name, value in both.items():
+        np.testing.assert_allclose(shared[name], value, atol=1e-3, err_msg=name)
+
+
+def learnt_alone(capsys, model: Path, people: Path, out: Path) -> dict[str, np.ndarray]:
+    code, *_ = train(capsys, model, people, *OURS, "--steps", 2, "--images", 1, "--rate", 0.01, "--out", out)
+    assert code == 0
+    return load_file(out / "ref_layers.safetensors")
 
 
 @pytest.mark.parametrize(

@@ -39,12 +39,17 @@ def read_adapter(path: Path, backbone: Any = None) -> FaceAdapter:
     return adapter.eval().requires_grad_(False)
 
 
-def save_adapter(adapter: FaceAdapter, folder: Path) -> None:
-    """Write the adapter as the released ones are, with its card."""
+def save_adapter(adapter: FaceAdapter, folder: Path, weights: Mapping[str, Tensor] | None = None) -> None:
+    """Write the adapter as the released ones are, with its card.
+
+    Args:
+        weights: to be written instead of its own, by the adapter's names.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    weights = adapter.state_dict() if weights is None else weights
     for part in PARTS:
-        module = getattr(adapter, part)
-        values = {} if module is None else {name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()}
+        own = {name.removeprefix(f"{part}."): value for name, value in weights.items() if name.startswith(f"{part}.")}
+        values = {name: value.detach().cpu().contiguous() for name, value in own.items()}
         if values:
             save_file(values, file_of(folder, part))
     write_card(adapter.card, folder)

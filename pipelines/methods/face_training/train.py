@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
-from accelerate import Accelerator
-from accelerate.utils import broadcast_object_list
 from torch import Tensor, nn
 
 from pipelines.backbones.schedule import Level
@@ -27,6 +25,7 @@ from pipelines.playground.train.run import Budget, warm_then_cosine
 from pipelines.training.base import draw_level, frozen
 from pipelines.training.loop import Loop
 from pipelines.training.packing import TOKENS, Sample, forward_packed, layout_of
+from pipelines.training.team import Team, Trained, together
 
 if TYPE_CHECKING:
     from pipelines.backbones.base import Backbone
@@ -158,16 +157,16 @@ class Training:
         self.shift = plan.shift if plan.shift is not None else scheduler.get("flow_shift", None) or scheduler.get("shift", None) or 1.0
         self.kind, self.times = scheduler.get("prediction_type", "flow_prediction"), scheduler.num_train_timesteps
         adapter.to(backbone.device).train().requires_grad_(True)
-        self.accelerator = Accelerator(mixed_precision="no", cpu=backbone.device == "cpu")
-        optimiser = torch.optim.AdamW(adapter.parameters(), lr=plan.rate, weight_decay=plan.weight_decay)
-        self.module, self.optimiser = self.accelerator.prepare(Denoising(backbone, adapter, identity_loss), optimiser)
-        parts = {"adapter": adapter, "optimiser": self.optimiser}
-        self.loop = Loop(work / CHECKPOINT, parts, plan.budget, plan.loss_every, alone=self.accelerator.is_main_process)
+        self.team = Team(backbone.device, shares=True)
+        self.module = self.team.join(Denoising(backbone, adapter, identity_loss))
+        self.optimiser = torch.optim.AdamW(adapter.parameters(), lr=plan.rate, weight_decay=plan.weight_decay)
+        self.trained = Trained(self.module, self.optimiser)
+        self.loop = Loop(work / CHECKPOINT, {"trained": self.trained}, plan.budget, plan.loss_every, team=self.team)
 
     def run(self) -> Iterator[Event]:
         """Train until the budget is used; saves on the way and at the end, also when closed."""
         try:
-            with closing(self.loop.run(self.update, "training", saved=self._keep, sample=self._sample, agreed=self._agreed)) as events:
+            with closing(self.loop.run(self.update, "training", saved=self._keep, sample=self._sample)) as events:
                 yield from events
         finally:
             self.adapter.eval().requires_grad_(False)
@@ -183,14 +182,14 @@ class Training:
         self.optimiser.zero_grad()
         with ExitStack() as stack:  # open until the backward pass is over: checkpointed blocks run again in there
             loss = self.module(cases, weight, stack)
-            self.accelerator.backward(loss)
-        self.accelerator.clip_grad_norm_(self.adapter.parameters(), plan.longest)
+            loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.adapter.parameters(), plan.longest)
         self.optimiser.step()
         return loss.item()
 
     def cases(self, step: int, stills: float) -> list[Case]:
         """What this step is about, on this process."""
-        number = step * self.accelerator.num_processes + self.accelerator.process_index
+        number = step * self.team.size + self.team.place
         draw = np.random.default_rng((176, self.plan.seed, number))
         return [self._case(pair, draw) for pair in self.pairs.pack(self.plan.seed, number, self.plan.tokens, stills)]
 
@@ -214,18 +213,18 @@ class Training:
             somebody=somebody,
         )
 
-    def _agreed(self, progress: float) -> float:
-        return progress if self.accelerator.num_processes == 1 else broadcast_object_list([progress])[0]
-
     def _keep(self) -> None:
-        save_adapter(self.adapter, self.folder)
+        weights = {name.removeprefix("adapter."): value for name, value in self.trained.weights().items()}
+        if self.team.first:
+            save_adapter(self.adapter, self.folder, weights)
 
     def _sample(self, step: int) -> np.ndarray | None:
         """(T, H, W, 3) uint8: the sitter with what has been learnt so far."""
         if self.sitter is None or not self.plan.sample_every or step % self.plan.sample_every:
             return None
-        conditions = conditions_of(self.backbone, self.adapter, self.sitter.embedding, self.sitter.picture)
-        *_, drawn = generate_face(self.backbone, self.adapter, conditions, self.sitter.settings)
+        with together(self.module):
+            conditions = conditions_of(self.backbone, self.adapter, self.sitter.embedding, self.sitter.picture)
+            *_, drawn = generate_face(self.backbone, self.adapter, conditions, self.sitter.settings)
         assert isinstance(drawn, Drawn)
         return self.backbone.decode_video(drawn.latents)
 

@@ -17,12 +17,14 @@ class Pairs(NamedTuple):
         reference, target: (B, C, 1, H', W') latents of two pictures of one subject, in any precision.
         text: (B, L, D) states of the target's prompts.
         cover: (B, 1, 1, H', W') 0..1, where the loss counts more in the target; None: nowhere.
+        reference_cover: the same of the reference, for a recogniser of subjects that learns from pairs.
     """
 
     reference: Tensor
     target: Tensor
     text: Tensor
     cover: Tensor | None = None
+    reference_cover: Tensor | None = None
 
 
 class Clips(NamedTuple):

@@ -1,7 +1,8 @@
 """The training of the playground's own adapter for subjects: `python -m pipelines.methods.subject_training.playground`.
 
 What the frozen parts of playground-cogvideox say of rendered toys and clips is made first and kept; how long that takes does not
-count. Both parts go on where they were interrupted.
+count. Then a recogniser of subjects in latents learns from the toys, see `latent_subjects`, and last the adapter. All three go on
+where they were interrupted.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipelines.events import Event, Preview, Progress
+from pipelines.methods.subject_training.latent_subjects import SubjectRecogniser, train_recogniser
 from pipelines.methods.subject_training.recipe import BASELINES, Recipe
 from pipelines.methods.subject_training.recorded import CLIPS, TOYS, RecordedWorld
 from pipelines.methods.subject_training.train import ADAPTER, train
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
     from pipelines.backbones.base import Backbone
 
 BASE = "playground-cogvideox"
+SHARE = 0.05
+"""Of the time, for the recogniser."""
+
 SAY_EVERY = 20.0
 """Seconds between lines on the terminal."""
 
@@ -35,13 +40,15 @@ def recipe_for(minutes: float, baseline: str = "dual-task", seed: int = 0) -> Re
     A higher rate and rank and fewer dropped views than the paper's, scaled to this width: steps are few here, and examples too.
     """
     plain = Recipe(
-        Budget(minutes),
+        Budget(minutes * (1 - SHARE)),
         view_drop=0.1,
         no_text=0.1,
         rank=32,
         rate=3e-3,
         dropout=0.0,
         warm_steps=50,
+        likeness=1.0,
+        likeness_until=0.9,
         images=12,
         clips=3,
         images_at_once=12,
@@ -80,7 +87,15 @@ def train_playground(
         return draw(backbone, case, case.picture, 0)
 
     chosen = recipe or recipe_for(minutes, baseline, seed)
-    yield from train(backbone, recorded, folder, chosen, base=BASE, work=work / f"{baseline}-{chosen.seed}", sample=sample)
+    identity = None
+    if chosen.likeness:
+        for event in train_recogniser(recorded, work / "latent-subjects.pt", Budget(minutes * SHARE), backbone.device, chosen.seed):
+            if isinstance(event, SubjectRecogniser):
+                identity = event.disagreement
+            else:
+                yield event
+    options = {"base": BASE, "work": work / f"{baseline}-{chosen.seed}", "sample": sample, "identity": identity}
+    yield from train(backbone, recorded, folder, chosen, **options)
 
 
 def _load() -> Backbone:

@@ -54,6 +54,7 @@ class Recipe:
         images, clips: examples in a step, over all processes.
         images_at_once, clips_at_once: examples that one process computes with at once; gradients are summed up to a step's.
         longest: norm that gradients are cut to.
+        likeness, likeness_until: weight of a direct identity loss, where there is one, and share of the budget until which it counts.
         monitor_every: steps between looks at the gradients of both tasks, 0: none; `monitored`: examples of each that are looked at.
         surgery: gradients remembered for PCGrad (4 or 8 in the paper), 0: without it.
         bfloat16: whether layers compute in it, where it is quicker.
@@ -83,6 +84,8 @@ class Recipe:
     images_at_once: int = 8
     clips_at_once: int = 1
     longest: float = 1.0
+    likeness: float = 0.0
+    likeness_until: float = 0.8
     monitor_every: int = 100
     monitored: int = 8
     surgery: int = 0

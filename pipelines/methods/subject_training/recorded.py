@@ -144,6 +144,7 @@ class RecordedWorld:
             target=torch.stack([self.toys.tensor(toy, "latents", seen[1]) for toy, seen, _ in chosen]),
             text=torch.stack([self.toys.tensor(toy, name, seen[1]) for toy, seen, name in chosen]),
             cover=torch.stack([self.toys.tensor(toy, "cover", seen[1]) for toy, seen, _ in chosen]),
+            reference_cover=torch.stack([self.toys.tensor(toy, "cover", seen[0]) for toy, seen, _ in chosen]),
         )
 
     def _clips(self, shots: list[int]) -> Clips:

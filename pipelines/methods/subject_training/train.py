@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
-from accelerate import Accelerator
-from accelerate.utils import broadcast_object_list
 from peft import LoraConfig, set_peft_model_state_dict
 from peft.tuners.lora import LoraLayer
 
@@ -21,13 +19,14 @@ from pipelines.backbones.adapters import lora, lora_weights, trainable
 from pipelines.events import Event, Preview
 from pipelines.methods.subject_training.conflict import Recent, flat
 from pipelines.methods.subject_training.examples import Source
-from pipelines.methods.subject_training.losses import Tasks
+from pipelines.methods.subject_training.losses import IdentityLoss, Tasks
 from pipelines.methods.subject_training.monitor import Monitor
 from pipelines.methods.subject_training.recipe import TASKS, Recipe, Task, rank_for, rate_for
 from pipelines.methods.zero_shot_subject.card import Card
 from pipelines.methods.zero_shot_subject.weights import lora_config, save_adapter
 from pipelines.training.base import frozen
 from pipelines.training.loop import Loop
+from pipelines.training.team import Team
 
 if TYPE_CHECKING:
     from pipelines.backbones.base import Backbone
@@ -46,7 +45,7 @@ def config_for(backbone: Backbone, recipe: Recipe) -> LoraConfig:
 
 def train(
     backbone: Backbone, source: Source, folder: Path, recipe: Recipe, *, base: str = "", work: Path | None = None,
-    sample: Draw = lambda step: None,
+    sample: Draw = lambda step: None, identity: IdentityLoss | None = None,
 ) -> Iterator[Event]:  # fmt: skip
     """Train an adapter on `source` and keep it in `folder`; goes on where an earlier training of the same `work` ended.
 
@@ -57,6 +56,7 @@ def train(
         base: name of the model in the registry, for the adapter's card.
         work: folder of the checkpoint; None: `folder`.
         sample: called every `recipe.sample_every` steps.
+        identity: a direct identity loss, as far as the recipe gives it weight.
     """
     config, empty = config_for(backbone, recipe), backbone.encode_text([""])
     with ExitStack() as stack:
@@ -69,7 +69,9 @@ def train(
                 layer.lora_dropout.train()
         for parameter in trainable(backbone):
             parameter.data = parameter.data.float()  # what a step adds would be lost in half precision
-        training = Training(backbone, config, Tasks(backbone, recipe, empty), source, Places(folder, work or folder, base), recipe, sample)
+        training = Training(
+            backbone, config, Tasks(backbone, recipe, empty, identity), source, Places(folder, work or folder, base), recipe, sample
+        )
         yield from stack.enter_context(closing(training.run()))
 
 
@@ -91,7 +93,8 @@ class Training:
         self.folder, self.base = places.folder, places.base
         self.parameters = trainable(backbone)
         self.peak = recipe.rate or rate_for(backbone.blocks()[0].width("output"))
-        self.accelerator = Accelerator(mixed_precision="no", cpu=backbone.device == "cpu")
+        self.team = Team(backbone.device)
+        self.accelerator = self.team.accelerator
         optimiser = torch.optim.AdamW(self.parameters, lr=self.peak, betas=recipe.betas, weight_decay=recipe.weight_decay)
         self.tasks, self.optimiser = self.accelerator.prepare(tasks, optimiser)
         self.monitor = Monitor(tasks, source.held_out(recipe.monitored), recipe.seed)
@@ -100,11 +103,11 @@ class Training:
         self.events: deque[Event] = deque()
         parts = {"adapter": Adapter(backbone), "optimiser": self.optimiser}
         parts |= {"course": self.course, "monitor": self.monitor, "recent": self.recent}
-        self.loop = Loop(places.work / CHECKPOINT, parts, recipe.budget, recipe.loss_every, alone=self.accelerator.is_main_process)
+        self.loop = Loop(places.work / CHECKPOINT, parts, recipe.budget, recipe.loss_every, team=self.team)
 
     def run(self) -> Iterator[Event]:
         """Train until the budget is used; saves on the way and at the end, also when closed."""
-        with closing(self.loop.run(self.update, "training", saved=self._keep, sample=self._sample, agreed=self._agreed)) as events:
+        with closing(self.loop.run(self.update, "training", saved=self._keep, sample=self._sample)) as events:
             for event in events:
                 yield event
                 while self.events:
@@ -120,7 +123,7 @@ class Training:
         for group in self.optimiser.param_groups:
             group["lr"] = recipe.rate_at(self.peak, step, progress)
         self.optimiser.zero_grad()
-        loss = self._backward(task, step)
+        loss = self._backward(task, step, recipe.likeness if progress < recipe.likeness_until else 0.0)
         if recipe.surgery:
             self._operate(task)
         self.accelerator.clip_grad_norm_(self.parameters, recipe.longest)
@@ -128,7 +131,7 @@ class Training:
         self.events.extend(self.course.add(task, loss, step, time.perf_counter() - began))
         return loss
 
-    def _backward(self, task: Task, step: int) -> float:
+    def _backward(self, task: Task, step: int, likeness: float) -> float:
         """Gradients of a step, some examples at a time; the mean loss."""
         many, at_once = self.recipe.sizes(task)
         processes, own = self.accelerator.num_processes, self.accelerator.process_index
@@ -142,7 +145,7 @@ class Training:
             with torch.random.fork_rng(), together:
                 torch.manual_seed(int(np.random.default_rng((189, self.recipe.seed, step, turn, own)).integers(2**62)))
                 draw = np.random.default_rng((190, self.recipe.seed, step, turn, own))
-                loss = self.tasks(batch, draw, self.recipe.view_drop) / rounds
+                loss = self.tasks(batch, draw, self.recipe.view_drop, likeness) / rounds
                 self.accelerator.backward(loss)
             total += loss.item()
         return total
@@ -157,9 +160,6 @@ class Training:
         if self.recipe.monitor_every and step % self.recipe.monitor_every == 0:
             self.monitor.measure(step)
             self.events.extend(self.monitor.previews())
-
-    def _agreed(self, progress: float) -> float:
-        return progress if self.accelerator.num_processes == 1 else broadcast_object_list([progress])[0]
 
     def _keep(self) -> None:
         """Write the adapter in half precision with all settings, how long steps take, and what the monitor has found."""
