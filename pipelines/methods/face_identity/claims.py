@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from PIL import Image
 
+from pipelines.evaluation.expressions import Expressions
 from pipelines.evaluation.judge import Judge
 from pipelines.evaluation.metrics import is_dynamic
 from pipelines.evaluation.rows import Row
@@ -40,9 +41,18 @@ WAYS: dict[str, dict[str, float]] = {
 }
 CONDITIONING, SCORING = "playground-faces", "playground-faces-second"
 RECOGNISERS = {"": CONDITIONING, ", second recogniser": SCORING}
-BARS = {"full: AUC against other people": 0.9, "full: frames with a face": 0.95, "full: place of the prompt": 0.8}
+BARS = {
+    "full: AUC against other people": 0.9,
+    "full: frames with a face": 0.95,
+    "full: place of the prompt": 0.8,
+    "full: expression of the prompt": 0.8,
+    "true pictures: expression": 0.9,
+}
 SLOWEST = 30.0
 PHOTO_SIDE = 128
+PICTURES = 128
+"""True pictures that show how well expressions are told at all."""
+
 ACTING = ("turn", "nod", "talk", "look around", "sway")
 
 
@@ -52,14 +62,15 @@ class Case:
 
     Attributes:
         photo: (H, W, 3) uint8.
-        prompt: without a word about the face.
-        place: that the prompt names.
+        prompt: without a word about whose face it is.
+        place, expression: that the prompt names.
         seed: of the generation.
     """
 
     photo: np.ndarray
     prompt: str
     place: str
+    expression: str
     seed: int
 
 
@@ -69,9 +80,9 @@ def case_of(index: int, identities: range = HELD_OUT_IDENTITIES, seeds: range = 
     scene = showing(sample_scene(seeds[60_000 + index], "person"), identities[2000 + index])
     photo = render(still(scene), 1, PHOTO_SIDE, PHOTO_SIDE).frames[0]
     place = str(draw.choice([one for one in PLACES if one != scene.background]))
-    looks = EXPRESSIONS[str(draw.choice([name for name, words in EXPRESSIONS.items() if words[0]]))][0]
+    expression = str(draw.choice([name for name, words in EXPRESSIONS.items() if words[0]]))
     acts = PERSON_MOTIONS[str(draw.choice(ACTING))][0]
-    return Case(photo, f"a person {looks} and {acts} {PLACES[place][0]}", place, index)
+    return Case(photo, f"a person {EXPRESSIONS[expression][0]} and {acts} {PLACES[place][0]}", place, expression, index)
 
 
 @dataclass
@@ -95,10 +106,12 @@ class Claims:
         self.model, self.run, self.judge = model, run, judge
         self.adapter = {"adapter": adapter} if adapter else {}
         self.detector = Detector.open(pack(CONDITIONING).find(), embed=False)
+        self.expressions = Expressions.load()
         self.recognisers = {end: open_recogniser(name) for end, name in RECOGNISERS.items()}
 
     def rows(self, people: int) -> Iterator[Row]:
         """All rows over `people` held-out identities; errors are over them."""
+        yield self._row("true pictures: expression", [self._told(index) for index in range(PICTURES)])
         cases = [case_of(index) for index in range(people)]
         wanted = {end: [self._embedding(case.photo, recogniser) for case in cases] for end, recogniser in self.recognisers.items()}
         with TemporaryDirectory() as folder:
@@ -108,6 +121,13 @@ class Claims:
                     theirs = {end: (known[index], known[(index + 1) % people]) for end, known in wanted.items()}
                     self._add(found, self._drawn(case, settings, Path(folder)), case, theirs)
                 yield from self._rows_of(way, found)
+
+    def _told(self, index: int) -> float:
+        """Whether the expression of a held-out person is told rightly from a true picture of the size of a photo."""
+        scene = sample_scene(HELD_OUT_SEEDS[70_000 + index], "person")
+        picture = render(still(scene), 1, PHOTO_SIDE, PHOTO_SIDE).frames
+        face = max(self.detector.detect(picture[0]), key=lambda one: one.height, default=None)
+        return float(self.expressions.tell(picture, [face]) == scene.subjects[-1].expression)
 
     def _embedding(self, photo: np.ndarray, recogniser: Recogniser) -> np.ndarray:
         face = choose(self.detector.detect(photo))
@@ -129,6 +149,7 @@ class Claims:
                 kept.setdefault(end, []).append(float(np.nanmean(seen.similarity)) if seen.found else float("nan"))
         figures = {
             "frames with a face": seen.found,
+            "expression of the prompt": float(self.expressions.tell(clip, seen.faces) == case.expression),
             "place of the prompt": float(self.judge.attributes(clip)["background"][0] == case.place),
             "agreement with the prompt": self.judge.similarity(clip, case.prompt),
             "dynamic degree": float(is_dynamic(clip)),

@@ -14,7 +14,7 @@ from torch import Tensor
 from pipelines.backbones.adapters import fused, lora, read_lora
 from pipelines.backbones.lora_files import read_header
 from pipelines.errors import NotAvailable
-from pipelines.methods.grid.card import Card, read_card
+from pipelines.methods.grid.card import Card
 from pipelines.methods.grid.dynamic import PARTS, DynamicConcepts, concepts_of, layer_sizes
 from pipelines.methods.grid.names import FILES, Kind
 from pipelines.methods.grid.queries import CellQueries, queries_of
@@ -46,7 +46,7 @@ def file_of(path: Path, kind: Kind) -> Path:
 
 def card_of(file: Path) -> Card:
     """What a file says of itself."""
-    return read_card(read_header(file).texts)
+    return Card.read(read_header(file).texts)
 
 
 def open_lora(path: Path, kind: Kind = "fill") -> GridLora:

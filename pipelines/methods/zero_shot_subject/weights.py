@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from pipelines.backbones.adapters import HEADER, PREFIX, fused, lora, trainable
 from pipelines.backbones.lora_files import LARGEST_RANK, no_lora, read_header
 from pipelines.errors import UserError
-from pipelines.methods.zero_shot_subject.card import Card, read_card
+from pipelines.methods.zero_shot_subject.card import Card
 from pipelines.methods.zero_shot_subject.names import ALPHA, RANK, TARGETS
 from pipelines.methods.zero_shot_subject.reference_stream import check_stream
 
@@ -59,7 +59,7 @@ def look(path: Path) -> Adapter:
         raise UserError(f"{file.name} is not of one rank: most of it has {rank}, {_listed(others)} not; get the adapter again.")
     if not 1 <= rank <= LARGEST_RANK:
         raise UserError(f"{file.name} holds a LoRA of a rank above {LARGEST_RANK} or of none: choose another.")
-    return Adapter(file, rank, _alpha(texts, rank), read_card(texts), shapes)
+    return Adapter(file, rank, _alpha(texts, rank), Card.read(texts), shapes)
 
 
 def lora_config(rank: int, alpha: float | None = None, dropout: float = 0.0) -> LoraConfig:

@@ -13,7 +13,9 @@ RECIPES = {
     "cogvideox-vae": "cogvideox_vae:main",
     "cogvideox": "cogvideox:main",
     "judge": "judge:main",
+    "expressions": "expressions:main",
     "segmenter": "segmenter:main",
+    "upsampler": "upsampler:main",
     "faces": "faces.packs:main",
     "faces-second": "faces.packs:main_of_second",
 }

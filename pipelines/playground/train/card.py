@@ -12,6 +12,8 @@ ROWS = {
     "playground-segmenter": ("segmenter: ",),
     "playground-faces": ("faces: ", "playground-faces: "),
     "playground-lynx": ("playground-wan: ",),
+    "playground-subjects": ("playground-cogvideox: ",),
+    "playground-grid": ("playground-wan: ",),
 }
 """Model -> how its rows in the report begin, where that is not with its name."""
 

@@ -128,7 +128,10 @@ class Average(torch.nn.Module):
         self.steps += 1
         rate = 1 - min(self.decay, (1 + self.steps) / (10 + self.steps))
         for name, value in module.state_dict().items():
-            self.weights[name].lerp_(value.detach().to(self.weights[name].dtype), rate)
+            if value.is_floating_point():
+                self.weights[name].lerp_(value.detach().to(self.weights[name].dtype), rate)
+            else:  # of batches seen, which a normalisation counts
+                self.weights[name].copy_(value)
 
     def state_dict(self, *_: Any, **__: Any) -> dict[str, Any]:
         """Weights by name, and the number of updates."""

@@ -12,7 +12,7 @@ from tiny_loras import predict
 
 from pipelines.backbones.adapters import lora
 from pipelines.errors import NotAvailable, UserError
-from pipelines.methods.grid.card import ENTRY, Card, read_card
+from pipelines.methods.grid.card import Card
 from pipelines.methods.grid.dynamic import DynamicConcepts, fresh_concepts, layer_sizes, with_concepts
 from pipelines.methods.grid.names import FILES, QUERIES, TARGETS
 from pipelines.methods.grid.queries import CellQueries, fresh_queries, shares_of, with_queries
@@ -150,7 +150,7 @@ def test_filling_is_worn_as_diffusers_wears_it(wan, fill_folder: Path) -> None:
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"kind": "other"}', '{"base": 5}', "x" * 200_000])
 def test_a_card_is_not_trusted(text: str) -> None:
-    assert read_card({ENTRY: text}) == Card()
+    assert Card.read({Card.ENTRY: text}) == Card()
 
 
 def test_files_that_are_none_are_refused(wan, concepts, queries, fill_folder: Path, tmp_path: Path) -> None:

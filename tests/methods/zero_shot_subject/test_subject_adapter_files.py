@@ -15,7 +15,7 @@ from tiny_loras import predict, write_lora
 from pipelines.backbones.adapters import HEADER, lora, read_lora
 from pipelines.backbones.cogvideox import CogVideoXBackbone
 from pipelines.errors import UserError
-from pipelines.methods.zero_shot_subject.card import ENTRY, Card
+from pipelines.methods.zero_shot_subject.card import Card
 from pipelines.methods.zero_shot_subject.names import ALPHA, RANK, TARGETS
 from pipelines.methods.zero_shot_subject.weights import check_fits, expected, look, worn
 
@@ -71,7 +71,7 @@ def test_without_a_header_it_is_worn_at_half_of_what_diffusers_would(cogvideox, 
 
 @pytest.mark.parametrize("alpha", [-1, 0, 1e9, float("nan"), "a", None, [1]])
 def test_a_header_is_not_trusted(values, tmp_path: Path, alpha: object) -> None:
-    texts = {HEADER: json.dumps({"transformer.lora_alpha": alpha, "transformer.r": 10**9}), ENTRY: json.dumps({"base": 5})}
+    texts = {HEADER: json.dumps({"transformer.lora_alpha": alpha, "transformer.r": 10**9}), Card.ENTRY: json.dumps({"base": 5})}
     save_file(values, tmp_path / "odd.safetensors", texts)
     adapter = look(tmp_path / "odd.safetensors")
     assert (adapter.alpha, adapter.rank, adapter.card) == (2, 4, Card())
