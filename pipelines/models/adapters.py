@@ -53,8 +53,9 @@ def find(entries: Sequence[AdapterEntry], name: str, files: Files) -> Path:
     """The folder or file of an adapter, by its name or as a file of the visitor's. Raises NotAvailable if it is not there."""
     adapter = named(entries, name)
     if adapter and not adapter.here:
-        how = f"download the folder {adapter.part} of {adapter.repo} into" if adapter.repo else "train it, or put its file into"
-        raise NotAvailable(f"The adapter {adapter.title} is not on this machine: {how} {adapter.folder()}.")
+        what = f"the folder {adapter.part} of " if adapter.part else ""
+        how = f"download {what}{adapter.repo} into" if adapter.repo else "train it, or put its file into"
+        raise NotAvailable(f"{adapter.title} is not on this machine: {how} {adapter.folder()}.")
     path = adapter.folder() if adapter else files.find(name)
     if not path.exists():
         names = ", ".join(one.name for one in entries)

@@ -30,7 +30,10 @@ WISHES: dict[str, dict[str, Wish]] = {
         "playground-wan": {"width": 96, "height": 96, "guidance": 1.5, "id_guidance": 3.0},
     },
     "subject-from-image": {"cogvideox-5b": {"adapter": "disentangled-subject"}},
-    "grid": {"wan": {"adapter": "", "strength": 0.0}, "playground-wan": {"width": 128, "height": 128}},
+    "grid": {
+        "wan": {"adapter": "", "strength": 0.0},
+        "playground-wan": {"width": 128, "height": 128, "upsampler": "playground-upsampler"},
+    },
     "train-face": {"wan": {"crop": 256, "recogniser": "facexlib-ir-se50", "pack": "buffalo_l"}, "playground-wan": {"tokens": 1280}},
 }
 """Method -> model, or its family -> settings (Motion by Queries, appendix A.1 and A.1.1; CogVideoX is not among its models)."""

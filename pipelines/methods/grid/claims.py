@@ -22,6 +22,7 @@ from pipelines.methods.appearance_warping.claims import reference_pictures
 from pipelines.methods.grid.layout import Layout
 from pipelines.methods.grid.request import Cell, GridRequest
 from pipelines.methods.grid.run import psnr
+from pipelines.methods.grid.upsample import LANCZOS, upsampled
 from pipelines.models.registry import ModelEntry
 from pipelines.models.wishes import wishes
 from pipelines.playground.render import render
@@ -141,8 +142,17 @@ class Claims:
         wanted = self.judge.embed(np.stack(reference_pictures(case.toy, 500 + case.seed)))
         identity = {way: np.array([similarity(self.judge.embed(cell), wanted) for cell in cells[1:]]) for way, cells in grids.items()}
         table = self._table(case, results, grids, identity)
-        table["visible cell, PSNR to its round trip in dB"] = psnr(grids[OWN][0], self.round_trip(clip))
+        shown = self.round_trip(clip)
+        table["visible cell, PSNR to its round trip in dB"] = psnr(grids[OWN][0], shown)
+        table |= self._enlarged(case, shown)
         return table, self._cells(case, grids[OWN], identity, clip)
+
+    def _enlarged(self, case: Case, shown: np.ndarray) -> dict[str, float]:
+        """How near to the world's own picture, twice as large, each way of enlarging brings the visible cell as the model shows it."""
+        frames, height, width = self.shape
+        truth = render(case.shown(), frames, 2 * height, 2 * width).frames
+        ways = dict.fromkeys((LANCZOS, self.settings.get("upsampler", LANCZOS)))
+        return {f"enlarged by {how}, PSNR to the true picture in dB": psnr(upsampled(shown, 2, how), truth) for how in ways}
 
     def drawn(self, case: Case, file: Path | None, structured: bool = True) -> Result:
         """The grid with the clip in its first cell; without a clip the same is said of it in words."""

@@ -80,9 +80,10 @@ class GridRequest(VideoRequest):
         help="Of that which empty cells begin with, relative to the model's own.",
     )  # fmt: skip
     upscale: int = setting(2, label="Enlarge cells", help="Cells that are taken out have so many times the size.", ge=1, le=4)
-    upsampler: Literal["lanczos"] = setting(
-        "lanczos", label="Enlarged by", choices=["lanczos"], advanced=True, help="What brings cells to their full size."
-    )
+    upsampler: Literal["lanczos", "playground-upsampler", "swin2sr-x2", "swin2sr-x4-real"] = setting(
+        "lanczos", label="Enlarged by", choices=["lanczos", "playground-upsampler", "swin2sr-x2", "swin2sr-x4-real"], advanced=True,
+        help="What brings cells to their full size: a filter, or a network.",
+    )  # fmt: skip
     preview_every: int = setting(
         1, label="Look at the grid every", unit="steps", advanced=True, help="While it is drawn; 0: never.", ge=0, le=200, slider=(0, 20)
     )

@@ -19,7 +19,7 @@ from pipelines.methods.grid.adapters import find_adapter
 from pipelines.methods.grid.layout import Layout, tiled
 from pipelines.methods.grid.plan import check, composed, given, plan, prompt_of
 from pipelines.methods.grid.request import GridRequest
-from pipelines.methods.grid.upsample import upsampled
+from pipelines.methods.grid.upsample import check_upsampler, upsampled
 from pipelines.models.registry import entry, require
 from pipelines.models.store import ModelStore
 
@@ -41,6 +41,7 @@ def run(request: GridRequest, store: ModelStore, files: Files = ANYWHERE) -> Ite
     model = entry(request.model)
     require(model)
     lora = find_lora(request, files)
+    check_upsampler(request.upsampler)
     planned = plan(request.with_seed(), model)
     yield Progress("reading the clips")
     clips, notes = read_cells(planned.request, files)
@@ -102,7 +103,7 @@ def draw(
     yield Progress("decoding")
     cells = [backbone.decode_video(cell.contiguous()) for cell in layout.cut(drawn.latents)]
     for name, cell in zip(layout.names, cells, strict=True):
-        yield Preview("frames", f"{name}{FINISHED}", request.steps, upsampled(cell, request.upscale, request.upsampler))
+        yield Preview("frames", f"{name}{FINISHED}", request.steps, upsampled(cell, request.upscale, request.upsampler, backbone.device))
     values = {"seconds": time.perf_counter() - started, "peak_bytes": peak(backbone)} | facts(request, clips, cells, drawn, settings)
     yield Result(request, tiled(layout, cells), request.fps, (*notes, *_unread(backbone, settings)), values)
 

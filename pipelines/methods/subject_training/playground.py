@@ -21,11 +21,13 @@ from pipelines.methods.subject_training.recipe import BASELINES, Recipe
 from pipelines.methods.subject_training.recorded import CLIPS, TOYS, RecordedWorld
 from pipelines.methods.subject_training.train import ADAPTER, train
 from pipelines.methods.subject_training.trial import Figures, case_of, draw, trial
+from pipelines.playground.train.export import write_recipe
 from pipelines.playground.train.run import Budget
 
 if TYPE_CHECKING:
     from pipelines.backbones.base import Backbone
 
+MODULE = "pipelines.methods.subject_training.playground"
 BASE = "playground-cogvideox"
 SHARE = 0.05
 """Of the time, for the recogniser."""
@@ -106,7 +108,7 @@ def _load() -> Backbone:
 
 def main() -> None:
     """Train, saying how it goes; with --look, measure what came of it."""
-    parser = argparse.ArgumentParser(prog="python -m pipelines.methods.subject_training.playground", description=train_playground.__doc__)
+    parser = argparse.ArgumentParser(prog=f"python -m {MODULE}", description=train_playground.__doc__)
     parser.add_argument("--minutes", type=float, default=60, help="of training")
     parser.add_argument("--work", type=Path, default=Path("training/subjects"), help="folder for caches and checkpoints")
     parser.add_argument("--out", type=Path, default=Path("assets/models/playground-subjects"), help="folder of the adapter")
@@ -119,6 +121,7 @@ def main() -> None:
     backbone = _load()
     options = {"baseline": flags.baseline, "seed": flags.seed, "toys": flags.toys, "clips": flags.clips}
     report(train_playground(flags.out, flags.work, flags.minutes, **options, backbone=backbone))
+    write_recipe(flags.out, flags, backbone.device, module=MODULE)
     if flags.look:
         look(backbone, flags.out, flags.look)
 

@@ -14,6 +14,7 @@ ROWS = {
     "playground-lynx": ("playground-wan: ",),
     "playground-subjects": ("playground-cogvideox: ",),
     "playground-grid": ("playground-wan: ",),
+    "playground-upsampler": ("playground-wan: enlarged by ",),
 }
 """Model -> how its rows in the report begin, where that is not with its name."""
 

@@ -33,6 +33,7 @@ def test_every_figure_and_every_bar_is_there(measured) -> None:
     assert measured["visible cell, PSNR to its round trip in dB"].value == 100, "to the bit"
     assert measured[f"attention to words of other cells, {OWN}"].value == 0
     assert measured[f"attention to words of other cells, {UNMASKED}"].value > 0
+    assert 0 < measured["enlarged by lanczos, PSNR to the true picture in dB"].value < 100
     assert all(f"{name}, {way}" in measured for name in ("identity", "the effect is seen") for way in (OWN, WRONG, TRUE))
 
 
