@@ -20,6 +20,7 @@ from pipelines.methods import planner
 from pipelines.methods.appearance_warping.request import PersonaliseRequest
 from pipelines.methods.face_identity.request import FaceRequest
 from pipelines.methods.generate.request import GenerateRequest
+from pipelines.methods.grid.request import GridRequest
 from pipelines.methods.motion_transfer.request import MotionRequest
 from pipelines.methods.storyboard.request import StoryboardRequest
 from pipelines.methods.subject_adaptation.request import AdaptRequest
@@ -35,10 +36,10 @@ from studio.trainings import TRAINED, TrainRequest
 from studio.visitors import owner_of
 from studio.web import answered, body, name_of, received
 
-Drawn = GenerateRequest | PersonaliseRequest | SubjectRequest | MotionRequest | StoryboardRequest | FaceRequest
+Drawn = GenerateRequest | PersonaliseRequest | SubjectRequest | MotionRequest | StoryboardRequest | FaceRequest | GridRequest
 Asked = Drawn | AdaptRequest | TrainRequest
 SERVED: tuple[type[Asked], ...] = (
-    GenerateRequest, PersonaliseRequest, SubjectRequest, MotionRequest, StoryboardRequest, FaceRequest, AdaptRequest,
+    GenerateRequest, PersonaliseRequest, SubjectRequest, MotionRequest, StoryboardRequest, FaceRequest, GridRequest, AdaptRequest,
 )  # fmt: skip
 """What visitors may ask for: the methods that have a panel, where the machine has what they need."""
 
@@ -138,7 +139,7 @@ class Api:
         too_large = "This file is too large to be a clip of ours, so there is nothing to restore from it."
         async with received(web, suffix, MAX_CLIP, too_large) as file:
             request = await run_in_threadpool(read_request, file)
-        if not isinstance(request, SERVED) or (isinstance(request, FaceRequest) and not adapters_here(request.method)):
+        if not isinstance(request, SERVED) or (isinstance(request, FaceRequest | GridRequest) and not adapters_here(request.method)):
             raise UserError(f"This clip was made with {request.method}, which has no tab here.")
         notes = await run_in_threadpool(self._what_is_missing, owner_of(web), request)
         return {"method": request.method, "settings": request.model_dump(mode="json"), "notes": notes}

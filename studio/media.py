@@ -45,6 +45,8 @@ def routes(jobs: Jobs) -> list[Route]:
     for every frame side by side (`inspect.sheet`), without it the picture plays; `side` is moved into `SIDES`.
     /media/<id>/curves.json has the values of each curve (`shown.curves_of`).
 
+    Of a grid: /media/<id>/cell-top-left.mp4.
+
     Of a board: /media/<id>/shot-3.mp4 and shot-3-alone.mp4, and film.mp4?cut=3,<other id>:1 for shots in an order of one's own.
 
     Plain functions: starlette runs them in its thread pool, so that no disk or drawing holds up the event loop.

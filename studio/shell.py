@@ -19,6 +19,7 @@ from pipelines import methods
 from pipelines.errors import UserError
 from pipelines.events import Event, Progress
 from pipelines.methods.face_identity.request import FaceRequest
+from pipelines.methods.grid.request import GridRequest
 from pipelines.models.registry import ROOT, TEXT_TO_VIDEO, entries, entry
 from pipelines.requests import Request, VideoRequest
 from studio import media
@@ -34,6 +35,7 @@ from studio.library.routes import LibraryRoutes
 from studio.markup import element
 from studio.panels.face import face_panel
 from studio.panels.generate import generate_panel
+from studio.panels.grid import grid_panel
 from studio.panels.library import library_panel
 from studio.panels.motion import motion_panel
 from studio.panels.storyboard import storyboard_panel
@@ -45,7 +47,7 @@ DEFAULT_MODEL = VideoRequest.model_fields["model"].default
 HOUR = 3600
 STATIC = Path(__file__).parent / "static"
 ICON = ROOT / "assets" / "icons" / "likeness.svg"
-SHEETS = ("fonts", "look", "form", "stage", "clips", "subjects", "source", "inspector", "motion", "face", "shots", "board", "train")
+SHEETS = ("fonts", "look", "form", "stage", "clips", "subjects", "source", "inspector", "motion", "face", "shots", "board", "grid", "train")
 STYLES = "\n".join(f'<link rel="stylesheet" href="studio/static/{name}.css">' for name in SHEETS)
 # gradio adds this after its own scripts have run; what it calls before our module is there waits for the promise
 HEAD = f"""<script>window.likenessReady = new Promise((done) => {{ window.likenessLoaded = done; }});</script>
@@ -180,6 +182,9 @@ def _page(trains: bool = True) -> gr.Blocks:
                 motion_panel(page, models)
             with gr.Tab("Storyboard", id="storyboard"):
                 storyboard_panel(page, models)
+            if adapters_here(GridRequest.method):
+                with gr.Tab("Grid", id="grid"):
+                    grid_panel(page, models)
             if adapters_here(FaceRequest.method):  # without one the tab could do nothing
                 with gr.Tab("Face", id="face"):
                     face_panel(page, models)

@@ -29,10 +29,10 @@ WISHES: dict[str, dict[str, Wish]] = {
         "wan2.1-14b": {"adapter": "lynx-full", "pack": "buffalo_l", "watch_every": 0},
         "playground-wan": {"width": 96, "height": 96, "guidance": 1.5, "id_guidance": 3.0},
     },
-    "subject-from-image": {"cogvideox-5b": {"adapter": "disentangled-subject"}},
+    "subject-from-image": {"cogvideox-5b": {"adapter": "disentangled-subject"}, "playground-cogvideox": {"guidance": 1.2}},
     "grid": {
         "wan": {"adapter": "", "strength": 0.0},
-        "playground-wan": {"width": 128, "height": 128, "upsampler": "playground-upsampler"},
+        "playground-wan": {"width": 128, "height": 128, "guidance": 1.5, "upsampler": "playground-upsampler"},
     },
     "train-face": {"wan": {"crop": 256, "recogniser": "facexlib-ir-se50", "pack": "buffalo_l"}, "playground-wan": {"tokens": 1280}},
 }

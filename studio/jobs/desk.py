@@ -52,13 +52,14 @@ class Desk:
             self._progress(entry, event)
 
     def _shot(self, entry: Entry, preview: Preview) -> Preview:
-        """Keep a shot that is done; of that and of any other preview, what the page shows of it."""
+        """Keep a shot or a cell that is done; of that and of any other preview, what the page shows of it."""
         file = file_of(preview.name)
         if file is None:
             return preview
         shown = save_shot(self.ledger.files.folder(entry.job.id) / file, preview, request_of(entry.job))
-        done = {*entry.job.values.get("shots", ()), number_of(file)} - {None}
-        self.ledger.change(entry, lasting=False, values={**entry.job.values, "shots": sorted(done)})
+        if (number := number_of(file)) is not None:
+            done = {*entry.job.values.get("shots", ()), number}
+            self.ledger.change(entry, lasting=False, values={**entry.job.values, "shots": sorted(done)})
         return shown
 
     def finished(self, entry: Entry, result: Result) -> None:

@@ -1,4 +1,4 @@
-"""The folder of a job: root/jobs/<id>/ with request.json, clip.mp4, poster.webp, steps.npz and the shots of a board."""
+"""The folder of a job: root/jobs/<id>/ with request.json, clip.mp4, poster.webp, steps.npz, and shots of a board or cells of a grid."""
 
 from __future__ import annotations
 

@@ -189,10 +189,12 @@ class Jobs:
         return source_clip(clip.parent, self._shown(owner, job_id), self._fps(owner, job_id))
 
     def shot(self, owner: str, job_id: str, file: str) -> Path:
-        """The clip of a board's finished shot, "shot-3.mp4" or "shot-3-alone.mp4"; UserError when there is none."""
+        """A part that is a clip of its own, "shot-3.mp4" or "shot-3-alone.mp4" of a board, "cell-top-left.mp4" of a grid; UserError
+        when there is none.
+        """
         path = self._folder(owner, job_id) / file
         if not SHOT.fullmatch(file) or not path.is_file():
-            raise UserError("This board has no such shot; draw it again to make one.")
+            raise UserError("There is no such part of this clip; draw it again to make one.")
         return path
 
     def film(self, owner: str, job_id: str, cut: Sequence[tuple[str, str]]) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,12 @@ from starlette.routing import Route
 from pipelines.errors import UserError
 from studio.examples import FOLDER as EXAMPLES
 from studio.examples import examples
+from studio.jobs.files import CLIP
+from studio.jobs.shots import words_of
 from studio.library.clip_pictures import SHOWN, draw_motion, draw_preview, draw_strip, motion_name, motion_request, preview_start
 from studio.library.clips import Clip, Clips
 from studio.library.library import Library
+from studio.media import file_name
 from studio.turns import Turns
 from studio.visitors import owner_of
 from studio.web import KEEP, answered, body, drawn, name_of, received
@@ -45,6 +49,7 @@ class ClipRoutes:
         return [
             Route("/studio/clips", answered(self.add), methods=["POST"]),
             Route("/studio/clips/example", answered(self.add_example), methods=["POST"]),
+            Route("/studio/clips/made", answered(self.add_made), methods=["POST"]),
             Route("/studio/clips/{id}/strip.webp", drawn(self.strip)),
             Route("/studio/clips/{id}/preview.mp4", drawn(self.preview)),
             Route("/studio/clips/{id}/{part}.webp", drawn(self.motion)),
@@ -72,6 +77,20 @@ class ClipRoutes:
         kept = next((clip for clip in clips.all() if clip.example == file), None)
         return kept or clips.add(EXAMPLES / file, file, file, words[file])
 
+    async def add_made(self, web: WebRequest) -> dict[str, Any]:
+        """Copy a clip that was made here, or a part of one (body: job, file), unless the visitor has done so already."""
+        owner, values = owner_of(web), await body(web)
+        async with self.turns.of(owner):
+            clip = await run_in_threadpool(self._made_here, owner, str(values.get("job")), str(values.get("file")))
+        return clip.to_json()
+
+    def _made_here(self, owner: str, job_id: str, file: str) -> Clip:
+        job, clips, origin = self.jobs.get(owner, job_id), self.library.clips(owner), f"{job_id}/{file}"
+        path = self.jobs.clip(owner, job_id) if file == CLIP else self.jobs.shot(owner, job_id, file)
+        kept = next((clip for clip in clips.all() if clip.example == origin), None)
+        ending = "" if file == CLIP else f"-{path.stem}"
+        return kept or clips.add(path, file_name(job, path.suffix, ending), origin, words_of(job.request, job.values, file))
+
     async def change(self, web: WebRequest) -> dict[str, Any]:
         """delete or undo_delete."""
         await body(web)
@@ -84,7 +103,7 @@ class ClipRoutes:
 
     def _delete(self, owner: str, clip_id: str) -> None:
         waiting = [job for job in self.jobs.list(owner) if job.state in ("queued", "running")]
-        if any(str(job.request.get("source", "")).startswith(f"clips/{clip_id}/") for job in waiting):
+        if any(name.startswith(f"clips/{clip_id}/") for job in waiting for name in _clips_in(job.request)):
             raise UserError(IN_USE)
         self.library.clips(owner).delete(clip_id)
 
@@ -136,3 +155,9 @@ class ClipRoutes:
 
     def _clips(self, web: WebRequest) -> Clips:
         return self.library.clips(owner_of(web))
+
+
+def _clips_in(request: Mapping[str, Any]) -> Iterator[str]:
+    """The names of all clips that a stored request is about."""
+    yield str(request.get("source", ""))
+    yield from (str(cell.get("clip", "")) for cell in request.get("cells", ()))

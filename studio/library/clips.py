@@ -1,4 +1,4 @@
-"""Clips that a visitor brings for their motion: kept as they came, described once, looked at through small drawings.
+"""Clips that a visitor brings for their motion, or to stand in a grid: kept as they came, described once, looked at through small drawings.
 
 clips/<id>/ is a piece of a `Shelf`; its card holds what people call the clip, and what `describe` says of it.
 """
@@ -34,8 +34,8 @@ class Clip:
         file: name of the file in it.
         name: what it was called by whoever brought it.
         seconds, width, height, fps, frames: as in `pipelines.video.excerpt.Description`.
-        example: the file of `assets/examples` that it is a copy of, or "".
-        words: what it shows, where that is known: the caption of an example, the prompt of a clip that was made here; else "".
+        example: what it is a copy of: a file of `assets/examples`, or "<job>/<file>" of what was made here; else "".
+        words: what it shows, where that is known: the caption of an example, the words of what was made here; else "".
     """
 
     id: str

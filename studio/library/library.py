@@ -3,7 +3,7 @@
 visitors/<owner>/pictures/   uploads, see `studio.library.pictures`
 visitors/<owner>/subjects/   one folder each, see `pipelines.methods.subject_adaptation.subject`
 visitors/<owner>/loras/      safetensors files
-visitors/<owner>/clips/      clips whose motion is taken over, see `studio.library.clips`
+visitors/<owner>/clips/      clips whose motion is taken over or that stand in grids, see `studio.library.clips`
 visitors/<owner>/photos/     photos of people, and pictures of subjects, see `studio.library.photos`
 visitors/<owner>/adapters/   adapters that were trained here, see `studio.library.adapters`
 visitors/<owner>/boards/     boards that are not finished, one folder each, which the method fills
@@ -24,6 +24,9 @@ from pipelines.files import Files
 from pipelines.methods.appearance_warping.request import PersonaliseRequest
 from pipelines.methods.face_identity.request import FaceRequest
 from pipelines.methods.generate.request import GenerateRequest
+from pipelines.methods.grid.layout import Layout
+from pipelines.methods.grid.plan import prompt_of as grid_prompt_of
+from pipelines.methods.grid.request import GridRequest
 from pipelines.methods.motion_transfer.request import MotionRequest
 from pipelines.methods.storyboard.request import StoryboardRequest
 from pipelines.methods.subject_adaptation.request import AdaptRequest
@@ -204,7 +207,7 @@ class Library:
         return request
 
     def reads(self, owner: str, request: Request) -> str:
-        """The prompt as the model will read it, the subject named in it; "" where there is none.
+        """The prompt as the model will read it, the subject named in it, or built from the cells of a grid; "" where there is none.
 
         Raises UserError for a prompt that does not speak of the subject, a subject of another model, and files that are not there.
         A source clip or a photo that is yet to be chosen is none of these.
@@ -214,6 +217,9 @@ class Library:
             raise UserError("There is no such LoRA in your library; choose another one.")
         if isinstance(request, MotionRequest) and request.source.strip() and not self._is_clip(owner, request.source):
             raise UserError("The source clip is not among your clips; choose another one, or add it again.")
+        if isinstance(request, GridRequest):
+            self._check_grid(owner, request)
+            return grid_prompt_of(request).build()
         if isinstance(request, FaceRequest | SubjectRequest):
             self._check_picture(owner, request)
         if isinstance(request, SubjectRequest):
@@ -254,13 +260,28 @@ class Library:
     def _check_picture(self, owner: str, request: FaceRequest | SubjectRequest) -> None:
         """Raise UserError for another's picture, and for an adapter or face models that are not here or do not fit the model."""
         self.photos(owner).check(request.photo if isinstance(request, FaceRequest) else request.image)
+        self._check_adapter(owner, request)
+        if isinstance(request, FaceRequest):
+            usable_pack(request.pack)
+
+    def _check_grid(self, owner: str, request: GridRequest) -> None:
+        """Raise UserError for a cell with another's clip, concepts that are not there, and an adapter as for `_check_adapter`."""
+        own = {clip.source for clip in self.clips(owner).all()}
+        for name, cell in zip(Layout.read(request.layout).names, request.cells, strict=False):
+            if cell.clip.strip() and cell.clip not in own:
+                raise UserError(f"The clip in the cell {name} is not among your clips: choose another one, or add it again.")
+        if request.concepts.strip() and not self.files(owner).find(request.concepts).exists():
+            raise UserError("There are no such dynamic concepts in your library: leave them out.")
+        if request.strength and request.adapter.strip():
+            self._check_adapter(owner, request)
+
+    def _check_adapter(self, owner: str, request: FaceRequest | SubjectRequest | GridRequest) -> None:
+        """Raise UserError for an adapter that is neither here nor the owner's, and for one of the owner's that does not fit the model."""
         own = self.adapters(owner).named(request.adapter, request.method)
         if own is None:
             usable_adapter(request.method, request.adapter)
         elif own.base != request.model:
             raise UserError(f"{own.name} was trained on {own.base} and does not fit {request.model}: choose {own.base}.")
-        if isinstance(request, FaceRequest):
-            usable_pack(request.pack)
 
     def _is_clip(self, owner: str, source: str) -> bool:
         """Whether a request's source is one of the owner's clips."""

@@ -10,9 +10,6 @@ from typing import Any
 import gradio as gr
 
 from pipelines.methods.face_identity.request import FaceRequest
-from pipelines.models.adapters import AdapterEntry
-from pipelines.models.registry import entry
-from pipelines.models.wishes import wishes
 from studio import adapters as weights
 from studio.examples import portrait_cards
 from studio.face_models import packs_elsewhere, packs_here, told
@@ -25,17 +22,15 @@ HINT = "Choose a photo of a person, say what shall happen, and press Generate."
 
 def face_panel(page: gr.Blocks, models: Sequence[Choice]) -> None:
     """Build the tab's content in the surrounding gradio layout; there must be an adapter on this machine."""
-    adapters = weights.adapters_here(FaceRequest.method)
-    fitting = [choice for choice in models if choice[1] in {adapter.base for adapter in adapters}]
-    form = Form(FaceRequest, fitting, elsewhere=("photo", "face", "consent", "lora"), defaults=_fresh(adapters[0]))
+    fitting = weights.fitting(FaceRequest.method, models)
+    form = Form(FaceRequest, fitting, elsewhere=("photo", "face", "consent", "lora"), defaults=_fresh())
     drawing_tab(page, form, _controls, HINT)
 
 
-def _fresh(adapter: AdapterEntry) -> dict[str, Any]:
-    """What a fresh form holds: this adapter, the model that it was made for, and what that would like."""
-    model = entry(adapter.base)
+def _fresh() -> dict[str, Any]:
+    """What a fresh form holds, with face models that are here."""
     packs = [pack.name for pack in packs_here()]
-    wished = model.defaults() | wishes(model, FaceRequest.method) | {"adapter": adapter.name, "model": model.name}
+    wished = weights.fresh(FaceRequest.method)
     pack = wished.get("pack", FaceRequest.model_fields["pack"].default)
     return wished | {"pack": pack if pack in packs else next(iter(packs), None)}
 

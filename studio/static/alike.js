@@ -1,5 +1,6 @@
 // A board in figures: how alike the character is in each pair of shots, and how many move, beside the same shots drawn alone.
 
+import { matrix, shade } from "./matrix.js";
 import { escape } from "./words.js";
 
 const known = (table) => table.flat().filter(Number.isFinite);
@@ -12,11 +13,10 @@ function gauge(label, value, alone, most, help) {
 }
 
 function table(rows, numbers, low, label) {
-  const heads = numbers.map((number) => `<th scope="col">${number + 1}</th>`).join("");
-  const share = (value) => Math.round(100 * Math.min(Math.max((value - low) / (1 - low || 1), 0), 1));
-  const cell = (value, same) => (same ? '<td class="lk-same"></td>' : Number.isFinite(value) ? `<td style="--share: ${share(value)}%">${value.toFixed(2)}</td>` : '<td title="The character was not found in one of the two.">–</td>');
-  const body = rows.map((row, at) => `<tr><th scope="row">${numbers[at] + 1}</th>${row.map((value, other) => cell(value, at === other)).join("")}</tr>`).join("");
-  return `<figure class="lk-matrix"><div><table aria-label="${label}"><thead><tr><td></td>${heads}</tr></thead><tbody>${body}</tbody></table></div><figcaption>${label}</figcaption></figure>`;
+  const heads = numbers.map((number) => number + 1);
+  const share = (value) => (value - low) / (1 - low || 1);
+  const cell = (value, same) => (same ? '<td class="lk-same"></td>' : Number.isFinite(value) ? shade(share(value), value.toFixed(2)) : '<td title="The character was not found in one of the two.">–</td>');
+  return matrix(label, heads, rows.map((row, at) => [heads[at], row.map((value, other) => cell(value, at === other))]));
 }
 
 export function figures({ request, values = {} }) {

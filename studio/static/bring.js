@@ -13,6 +13,12 @@ const button = (what, label, drawn = what) => `<button type="button" class="lk-b
 export const replaceButtons = (name) => `${button("replace", "Replace", "reuse")}
     <button type="button" class="lk-icon" data-do="remove" aria-label="Remove ${escape(name)}" title="Remove">${icon("delete")}</button>`;
 
+// Pieces to choose from; what is pressed has a data-piece above it.
+export const keptList = (pieces, facts, thumbnail) => `<ul class="lk-kept">${pieces.map((one) => `<li data-piece="${one.id}"><button type="button" class="lk-chip" data-do="choose" title="${escape(facts(one).join(", "))}"><img alt="" src="${thumbnail(one)}"/><span>${escape(one.name)}</span></button>
+      <button type="button" class="lk-icon" data-do="remove" aria-label="Delete ${escape(one.name)}" title="Delete">${icon("delete")}</button></li>`).join("")}</ul>`;
+
+export const dropTarget = (accept, words) => `<label class="lk-drop"><input type="file" accept="${accept}"/>${icon("add")}<span>${words}</span></label>`;
+
 export class Bring extends HTMLElement {
   connectedCallback() {
     this.method = this.getAttribute("method");
@@ -136,11 +142,9 @@ export class Bring extends HTMLElement {
 
   choice() {
     const pieces = this.pieces();
-    const kept = pieces.map((one) => `<li data-piece="${one.id}"><button type="button" class="lk-chip" data-do="choose" title="${escape(this.facts(one).join(", "))}"><img alt="" src="${this.thumbnail(one)}"/><span>${escape(one.name)}</span></button>
-      <button type="button" class="lk-icon" data-do="remove" aria-label="Delete ${escape(one.name)}" title="Delete">${icon("delete")}</button></li>`);
-    return `<label class="lk-drop"><input type="file" accept="${this.accept}"/>${icon("add")}<span>${this.words.add}</span></label>
+    return `${dropTarget(this.accept, this.words.add)}
       <div class="lk-row lk-bring">${button("record", this.words.camera, this.words.drawn)}</div>
-      ${pieces.length ? `<p class="lk-label">${this.words.kept} <span class="lk-count">${pieces.length} of ${this.most}</span></p><ul class="lk-kept">${kept.join("")}</ul>` : ""}
+      ${pieces.length ? `<p class="lk-label">${this.words.kept} <span class="lk-count">${pieces.length} of ${this.most}</span></p>${keptList(pieces, (one) => this.facts(one), (one) => this.thumbnail(one))}` : ""}
       ${this.examples ? `<p class="lk-label">${pieces.length ? "Or try" : "Try"} one of these</p><div class="lk-try">${this.examples}</div>` : ""}`;
   }
 }

@@ -3,7 +3,7 @@
 import { media } from "./api.js";
 import { fillIn, openTab, tabName } from "./form.js";
 import { find, move, remove, retry, select, state, stop, subscribe } from "./jobs.js";
-import { active, duration, escape, fraction, icon, STATES } from "./words.js";
+import { active, escape, fraction, icon, saidIn, STATES } from "./words.js";
 
 class Clips extends HTMLElement {
   connectedCallback() {
@@ -97,8 +97,9 @@ function content(job, wall) {
   const tools = verbs.map(([what, label]) => `<button type="button" class="lk-icon" data-do="${what}" aria-label="${label}" title="${label}">${icon(what)}</button>`).join("");
   const chip = job.state === "done" ? "" : `<span class="lk-state">${STATES[job.state]}</span>`;
   const r = job.request;
-  const more = wall ? `<p class="lk-words">${escape(r.prompt)}</p><p class="lk-facts"><span>${r.width} × ${r.height}</span><span>${r.frames} frames</span>${job.seed == null ? "" : `<span>seed ${job.seed}</span>`}</p>` : "";
-  return `<button type="button" class="lk-card" data-do="open" aria-label="${escape(STATES[job.state])}: ${escape(r.prompt)}" title="${escape(r.prompt)}">${picture}${chip}</button><div class="lk-tools">${tools}</div>${more}`;
+  const said = escape(saidIn(r));
+  const more = wall ? `<p class="lk-words">${said}</p><p class="lk-facts"><span>${r.width} × ${r.height}</span><span>${r.frames} frames</span>${job.seed == null ? "" : `<span>seed ${job.seed}</span>`}</p>` : "";
+  return `<button type="button" class="lk-card" data-do="open" aria-label="${escape(STATES[job.state])}: ${said}" title="${said}">${picture}${chip}</button><div class="lk-tools">${tools}</div>${more}`;
 }
 
 customElements.define("likeness-clips", Clips);

@@ -107,7 +107,7 @@ export function fill(method, settings) {
   document.querySelector(`#fill-${tabOf(method)}`)?.click();
 }
 
-const TABS = { "transfer-motion": "Motion", storyboard: "Storyboard", face: "Face", adapt: "Subject", "train-subjects": "Train", "train-face": "Train" };
+const TABS = { "transfer-motion": "Motion", storyboard: "Storyboard", grid: "Grid", face: "Face", adapt: "Subject", "train-subjects": "Train", "train-face": "Train" };
 export const tabName = (method) => TABS[method] ?? "Generate";
 
 export function openTab(name) {

@@ -34,10 +34,13 @@ const NAMES = {
   "likeness so far": "How alike the face in each frame is to the photo's; 0 where there is none.",
   "face in the clip": "The face in each frame of the finished clip.",
   "likeness in the clip": "How alike the face in each frame is to the photo's; 0 where there is none.",
+  given: "The clips that the grid was begun with, each in its cell.",
+  mask: "White where a cell, in its row, may read the words of all cells or of one, in their column.",
+  leakage: "How much of a cell's attention, in its row, goes to the words of all cells or of one, in their column.",
   finished: "The finished clip, at the moments of the other frames.",
 };
 
-const TIMELESS = new Set(["finished", "source", "motion of the source", "motion of the result"]); // belong to no step
+const TIMELESS = new Set(["finished", "given", "mask", "source", "motion of the source", "motion of the result"]); // belong to no step
 const ofTheEnd = (name) => name.endsWith(", finished") || name.endsWith(" in the clip");
 const timeless = (name) => TIMELESS.has(name) || ofTheEnd(name);
 

@@ -91,6 +91,14 @@ const shelf = (name) => ({
 });
 
 export const clips = shelf("clips");
+
+// A clip that was made here, or a part of one, as one of the source clips; answers it, or {error}.
+export async function keepMade(job, file) {
+  const answer = await call("studio/clips/made", { job, file });
+  await refreshLibrary();
+  return answer;
+}
+
 export const photos = shelf("photos");
 
 export const facesIn = (photo, pack) => call(`studio/photos/${photo.id}/faces.json?pack=${encodeURIComponent(pack)}`);

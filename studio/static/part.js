@@ -10,6 +10,10 @@ const PATIENCE = 500; // milliseconds after a change before its motion is asked 
 const calm = window.matchMedia("(prefers-reduced-motion: reduce)");
 const rounded = (seconds) => Math.round(seconds * 100) / 100;
 
+// Second of a clip at which its preview begins: that of a long clip begins where its part does.
+export const originOf = (clip, start) => (clip.seconds <= PLAYED ? 0 : Math.floor(10 * Math.min(start, clip.seconds - 1)) / 10);
+export const previewOf = (clip, origin) => address(`studio/clips/${clip.id}/preview.mp4?start=${origin}`);
+
 export class Part {
   constructor(place, clip, method) {
     Object.assign(this, { place, clip, method, asked: "", origin: null });
@@ -92,14 +96,13 @@ export class Part {
     return `${need.toFixed(1)} s are used: ${frames} frames at ${fps} per second.`;
   }
 
-  // The preview of a long clip begins where its part does.
   load(start) {
-    const origin = this.clip.seconds <= PLAYED ? 0 : Math.floor(10 * Math.min(start, this.clip.seconds - 1)) / 10;
+    const origin = originOf(this.clip, start);
     if (origin === this.origin) return;
     const first = this.origin === null;
     this.origin = origin;
     clearTimeout(this.loading);
-    this.loading = setTimeout(() => { this.video.src = address(`studio/clips/${this.clip.id}/preview.mp4?start=${origin}`); }, first ? 0 : PATIENCE);
+    this.loading = setTimeout(() => { this.video.src = previewOf(this.clip, origin); }, first ? 0 : PATIENCE);
   }
 
   // Play from where the part begins to where it ends, again and again.

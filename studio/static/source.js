@@ -2,11 +2,10 @@
 
 import { Bring, replaceButtons } from "./bring.js";
 import { Camera } from "./camera.js";
+import { CLIPS, facts, refused, strip } from "./clipfacts.js";
 import { clips, MOST_CLIPS } from "./library.js";
 import { Part } from "./part.js";
-import { duration, escape, icon } from "./words.js";
-
-const LARGEST = 256 * 1024 * 1024;
+import { escape, icon } from "./words.js";
 
 class Source extends Bring {
   words = {
@@ -21,19 +20,19 @@ class Source extends Bring {
   nothing = { source: "", start: 0, end: 0, crop: "", source_prompt: "" };
   shelf = clips;
   Camera = Camera;
-  accept = "video/*,image/gif,.mkv,.avi";
+  accept = CLIPS;
   most = MOST_CLIPS;
 
-  refuses(file) { return file.size > LARGEST ? `${file.name} is larger than 256 MB: choose a shorter clip, or save it smaller.` : ""; }
+  refuses(file) { return refused(file); }
   settled(clip) { return { source: clip.source, source_prompt: clip.words ?? "" }; }
-  thumbnail(clip) { return `studio/clips/${clip.id}/strip.webp`; }
-  facts(clip) { return [duration(clip.seconds), `${clip.width} × ${clip.height}`, `${Math.round(clip.fps * 10) / 10} per second`]; }
+  thumbnail(clip) { return strip(clip); }
+  facts(clip) { return facts(clip); }
   open(clip) { return new Part(this.body, clip, this.method); }
 
   chosenView(clip) {
     return `<div class="lk-player" style="--ratio: ${clip.width / clip.height}"><video muted loop playsinline aria-label="${escape(clip.name)}"></video><div class="lk-frame"></div></div>
   <p class="lk-facts lk-of-clip"><b>${escape(clip.name)}</b>${this.facts(clip).map((fact) => `<span>${fact}</span>`).join("")}</p>
-  <div class="lk-trim"><img alt="" src="studio/clips/${clip.id}/strip.webp"/><i></i>
+  <div class="lk-trim"><img alt="" src="${strip(clip)}"/><i></i>
     <input type="range" data-part="start" aria-label="From" step="0.05" min="0" max="${clip.seconds}"/><input type="range" data-part="end" aria-label="To" step="0.05" min="0" max="${clip.seconds}"/></div>
   <div class="lk-span"><label>From <input type="number" data-field="start" min="0" max="${clip.seconds}" step="0.1"/> s</label><label>To <input type="number" data-field="end" min="0" max="${clip.seconds}" step="0.1"/> s</label></div>
   <p class="lk-uses" role="status"></p>

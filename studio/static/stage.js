@@ -6,22 +6,25 @@ import { besidePicture, pictureScene, pictureTool, turnPicture, withoutPicture }
 import { besides, comparable, compare, start, stopComparing, together, tools } from "./compare.js";
 import { fillIn } from "./form.js";
 import { hold, lookOf, looks, missing, moved, scene, setLook, twoVideos, wiping } from "./motion.js";
+import "./grids.js";
 import "./portrait.js";
 import { download } from "./project.js";
 import { remove, retry, selected, state, stop, subscribe } from "./jobs.js";
-import { active, duration, escape, fraction, icon, shotsOf } from "./words.js";
+import { active, duration, escape, fraction, icon, saidIn, shotsOf } from "./words.js";
 
 const calm = window.matchMedia("(prefers-reduced-motion: reduce)");
 
+const ASIDE = new Set(["reference", "mask"]); // pictures that are not of the clip
+
 // Of several pictures, the one that will become the clip.
-const screened = (job) => isBoard(job) ? job.previews.findLast((name) => /^shot \d+$/.test(name)) : ["denoised", "motion of the source", "source", "faces in the photo"].find((name) => job.previews.includes(name)) ?? job.previews.filter((name) => name !== "reference").at(-1);
+const screened = (job) => isBoard(job) ? job.previews.findLast((name) => /^shot \d+$/.test(name)) : ["denoised", "given", "motion of the source", "source", "faces in the photo"].find((name) => job.previews.includes(name)) ?? job.previews.filter((name) => !ASIDE.has(name)).at(-1);
 
 class Stage extends HTMLElement {
   connectedCallback() {
     this.shown = null;
     this.setAttribute("role", "region");
     this.setAttribute("aria-label", "Screen");
-    this.innerHTML = '<div class="lk-scene"></div><likeness-motion></likeness-motion><likeness-portrait></likeness-portrait><likeness-board></likeness-board><likeness-inspector></likeness-inspector>';
+    this.innerHTML = '<div class="lk-scene"></div><likeness-motion></likeness-motion><likeness-portrait></likeness-portrait><likeness-board></likeness-board><likeness-grid></likeness-grid><likeness-inspector></likeness-inspector>';
     this.addEventListener("click", (event) => this.act(event.target.closest("[data-do]")?.dataset.do));
     this.addEventListener("likeness-cut", () => this.show());
     this.leave = subscribe(() => this.show());
@@ -83,6 +86,7 @@ class Stage extends HTMLElement {
     this.querySelector("likeness-motion").look?.(job);
     this.querySelector("likeness-portrait").look?.(job);
     this.querySelector("likeness-board").look?.(job);
+    this.querySelector("likeness-grid").look?.(job);
     this.querySelector("likeness-inspector").look?.(job);
   }
 
@@ -180,7 +184,7 @@ const beside = (job) => (twoVideos(job) ? scene(job) : besidePicture(job) ? pict
 const finished = (job) => (beside(job) ? `${beside(job)}${actions(job)}${caption(job)}` : `
   <div class="lk-screen"><div class="lk-picture">
     <img class="lk-glow" alt="" src="${media(job.id, "poster.webp")}"/>
-    <video src="${media(job.id, "clip.mp4")}" poster="${media(job.id, "poster.webp")}" loop muted controls playsinline aria-label="${escape(job.request.prompt)}"></video>
+    <video src="${media(job.id, "clip.mp4")}" poster="${media(job.id, "poster.webp")}" loop muted controls playsinline aria-label="${escape(saidIn(job.request))}"></video>
   </div></div>${actions(job)}${caption(job)}`);
 
 const half = (job, name) => `<figure><video src="${media(job.id, "clip.mp4")}" poster="${media(job.id, "poster.webp")}" loop muted controls playsinline preload="auto" aria-label="${escape(name)}: ${escape(job.request.prompt)}"></video>
@@ -244,7 +248,7 @@ function caption(job) {
   const seed = job.seed ?? (r.seed >= 0 ? r.seed : null);
   const reuse = seed === null ? "" : `<span class="lk-seed">Seed <code>${seed}</code><button type="button" class="lk-link" data-do="seed">Reuse seed</button></span>`;
   const notes = (job.notes ?? []).map((note) => `<li>${escape(note)}</li>`).join("");
-  return `<div class="lk-caption"><p class="lk-words">${escape(r.prompt)}</p><p class="lk-facts">${facts.map((fact) => `<span>${escape(fact)}</span>`).join("")}${reuse}</p>
+  return `<div class="lk-caption"><p class="lk-words">${escape(saidIn(r))}</p><p class="lk-facts">${facts.map((fact) => `<span>${escape(fact)}</span>`).join("")}${reuse}</p>
     ${notes ? `<ul class="lk-notes">${notes}</ul>` : ""}</div>`;
 }
 

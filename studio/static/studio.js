@@ -20,6 +20,9 @@ import "./photo.js";
 import "./picture.js";
 import "./weights.js";
 import "./shots.js";
+import "./cells.js";
+import "./templates.js";
+import "./written.js";
 import "./balance.js";
 
 window.likeness = { changed, chooseModel, send, start, take };

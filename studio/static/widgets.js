@@ -1,20 +1,10 @@
 // Small elements beside gradio's own widgets: the estimate, seed buttons, shapes, examples and the drop target.
 
-import { fill, form, restore, watch } from "./form.js";
+import { fill, form, restore } from "./form.js";
+import { FormPart } from "./formpart.js";
 import { selected } from "./jobs.js";
 import { importLora, importSubject } from "./library.js";
 import { bytes, duration, escape, icon } from "./words.js";
-
-class FormPart extends HTMLElement {
-  connectedCallback() {
-    this.method = this.getAttribute("method");
-    this.build?.();
-    this.leave = watch((method, own) => { if (method === this.method) this.show(own); });
-    this.show(form(this.method));
-  }
-
-  disconnectedCallback() { this.leave?.(); }
-}
 
 class Estimate extends FormPart {
   build() {
@@ -100,7 +90,7 @@ class Shapes extends FormPart {
   show({ estimate, values }) {
     if (!estimate?.model) return;
     this.innerHTML = SHAPES.map(([name, across, down]) => {
-      const [width, height] = fitted(estimate.model, across / down);
+      const [width, height] = fitted(estimate.model, this.method, across / down);
       const pressed = values.width === width && values.height === height;
       const [w, h] = across >= down ? [16, (16 * down) / across] : [(16 * across) / down, 16];
       return `<button type="button" class="lk-chip" aria-pressed="${pressed}" data-width="${width}" data-height="${height}" title="${width} × ${height} px">
@@ -109,12 +99,13 @@ class Shapes extends FormPart {
   }
 }
 
-// Width and height of a given proportion with the area of the model's own size, on its grid.
-function fitted(model, ratio) {
-  const area = model.defaults.width * model.defaults.height;
+// Width and height of a given proportion with the area of the model's own size for this method, on its grid.
+function fitted(model, method, ratio) {
+  const wanted = { ...model.defaults, ...model.wishes?.[method] };
+  const area = wanted.width * wanted.height;
   const snap = (side) => Math.min(Math.max(Math.round(side / model.size_multiple) * model.size_multiple, model.min_size), model.max_size);
-  const own = model.defaults.width / model.defaults.height;
-  if (Math.abs(own / ratio - 1) < 0.2) return [model.defaults.width, model.defaults.height];
+  const own = wanted.width / wanted.height;
+  if (Math.abs(own / ratio - 1) < 0.2) return [wanted.width, wanted.height];
   return [snap(Math.sqrt(area * ratio)), snap(Math.sqrt(area / ratio))];
 }
 
@@ -154,6 +145,7 @@ export function acceptDrops() {
   const mark = (on) => {
     document.body.classList.toggle("lk-dropping", on);
     document.body.classList.toggle("lk-for-motion", on && Boolean(inSight("likeness-source")));
+    document.body.classList.toggle("lk-for-grid", on && Boolean(inSight("likeness-cells")));
     document.body.classList.toggle("lk-for-face", on && Boolean(inSight("likeness-photo")));
     document.body.classList.toggle("lk-for-picture", on && Boolean(inSight("likeness-picture")));
   };
@@ -170,13 +162,14 @@ export function acceptDrops() {
 
 const inSight = (name) => [...document.querySelectorAll(name)].find((element) => element.offsetParent);
 
-// What a dropped file is for follows from its kind, and for pictures, photos and source clips from the tab that is open.
+// What a dropped file is for follows from its kind, and for pictures, photos and clips from the tab that is open.
 function takeIn(files, place) {
   const [first] = files;
   const pictures = inSight("likeness-pictures");
   const shots = inSight("likeness-shots");
   const toRestore = place.closest?.("likeness-restore");
   const source = toRestore ? null : inSight("likeness-source");
+  const cells = toRestore ? null : inSight("likeness-cells");
   const photo = toRestore || first?.type.startsWith("video/") ? null : inSight("likeness-photo, likeness-picture");
   if (!first) return;
   if (/\.zip$/i.test(first.name)) importSubject(first);
@@ -184,6 +177,7 @@ function takeIn(files, place) {
   else if (shots && /\.(txt|json)$/i.test(first.name)) shots.read(first);
   else if (pictures) pictures.add(files);
   else if (source) source.take(files);
+  else if (cells) cells.take(files, place);
   else if (photo) photo.take(files);
   else restore(first);
 }

@@ -16,6 +16,9 @@ export function bytes(count) {
   return `${value < 10 && power > 1 ? value.toFixed(1) : Math.round(value)} ${units[power]}`;
 }
 
+// What a request asks for, also where all its words stand in the cells of a grid.
+export const saidIn = ({ prompt, cells = [] }) => prompt || cells.map(({ text }) => text).filter(Boolean).join(" · ");
+
 export const shotsOf = (count) => `${count} ${count === 1 ? "shot" : "shots"}`;
 
 export const STATES = {

@@ -11,24 +11,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(Path(__file__).parent)]
 
-from dataclasses import dataclass, field  # noqa: E402
+from small_adapter import MODEL, small  # noqa: E402
 
 from pipelines.methods.face_identity import adapters  # noqa: E402
-from pipelines.models.adapters import AdapterEntry  # noqa: E402
 from pipelines.models.registry import entry  # noqa: E402
 
 HOME = Path(sys.argv[sys.argv.index("--home") + 1])
-MODEL = "playground-wan"
-
-
-@dataclass(frozen=True)
-class Small(AdapterEntry):
-    """Lies where it was written."""
-
-    place: Path = field(default=HOME)
-
-    def folder(self) -> Path:
-        return self.place
 
 
 def written(folder: Path) -> Path:
@@ -51,7 +39,6 @@ def written(folder: Path) -> Path:
     return folder
 
 
-place = written(HOME / "small-adapter")
-adapters.ADAPTERS = (Small("small", "Small", "Not trained: for a look at the page.", "Same as this project", MODEL, place=place),)
+adapters.ADAPTERS = (small("small", written(HOME / "small-adapter")),)
 
 import watched  # noqa: E402, F401  runs app.py
