@@ -21,7 +21,8 @@ ROWS = {
 
 def write_card(folder: Path, report: Path, training: str) -> None:
     """Write README.md of the model in `folder`; `training` says in words what was run."""
-    figures, recipe = json.loads(report.read_text()), json.loads((folder / "recipe.json").read_text())
+    recipe_file = min(folder.rglob("recipe.json"), key=lambda file: len(file.parts))  # of several stages, one is in a folder of its own
+    figures, recipe = json.loads(report.read_text()), json.loads(recipe_file.read_text())
     prefixes = ROWS.get(folder.name, (f"{folder.name}: ",))
     rows = [_row(row, prefix) for row in figures["rows"] for prefix in prefixes if row["name"].startswith(prefix)]
     own = TEXTS / f"{folder.name}.md"
