@@ -142,8 +142,10 @@ def _face(models: list[ModelEntry], store: ModelStore, count: int, about: dict[s
 
 def _disentangled(models: list[ModelEntry], store: ModelStore, count: int, about: dict[str, object]) -> Iterator[Row]:
     from pipelines.evaluation.judge import Judge
-    from pipelines.methods.zero_shot_subject.adapters import made_for
+    from pipelines.files import ANYWHERE
+    from pipelines.methods.zero_shot_subject.adapters import find_adapter, made_for
     from pipelines.methods.zero_shot_subject.claims import Claims
+    from pipelines.methods.zero_shot_subject.gradients import gradient_rows
     from pipelines.methods.zero_shot_subject.names import FAMILY
 
     given = str(about.get("adapter", ""))
@@ -154,6 +156,15 @@ def _disentangled(models: list[ModelEntry], store: ModelStore, count: int, about
     about["instances"], judge = max(2, count), Judge.load()
     for model, adapters in able.items():
         yield from Claims(model, _to_the_end(store), judge, {one: one for one in adapters}).rows(about["instances"])
+        for one in adapters:
+            path = find_adapter(one, ANYWHERE)
+            yield from gradient_rows(model.name, one, path if path.is_dir() else path.parent)
+
+
+def _draw_disentangled(rows: list[Row], folder: Path) -> None:
+    from pipelines.methods.zero_shot_subject.gradients import draw_phi
+
+    draw_phi(rows, folder)
 
 
 def _grid(models: list[ModelEntry], store: ModelStore, count: int, about: dict[str, object]) -> Iterator[Row]:
@@ -209,7 +220,9 @@ MEASURES = {
     "storyboard": Measure("set consistency and motion of boards, drawn in every way", BOARDS, "boards", _storyboard, _draw_storyboard),
     "face": Measure("likeness of drawn people to their photos, with each adapter and both", PEOPLE, "people", _face),
     "grid": Measure("effect, identity and motion in filled cells, and words that leak into others", GRIDS, "toys", _grid),
-    "disentangled": Measure("identity from one picture, and motion kept, with each adapter", INSTANCES, "instances", _disentangled),
+    "disentangled": Measure(
+        "identity from one picture, and motion kept, with each adapter", INSTANCES, "instances", _disentangled, _draw_disentangled
+    ),
 }
 
 
