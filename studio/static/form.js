@@ -137,6 +137,13 @@ export async function send(method, names, values) {
 
 const shownScreen = () => [...document.querySelectorAll("likeness-stage, likeness-training, likeness-course")].find((screen) => screen.offsetParent);
 
+// What a method would like of a model instead of its defaults, and those defaults again.
+export const wished = (name, method) => models.find((entry) => entry.name === name)?.wishes?.[method] ?? {};
+export function unwished(name, method) {
+  const usual = models.find((entry) => entry.name === name)?.defaults ?? {};
+  return Object.fromEntries(Object.keys(wished(name, method)).filter((setting) => setting in usual).map((setting) => [setting, usual[setting]]));
+}
+
 // A new model brings its own size, length and steps, those of `settings` that it has defaults for; `also` goes with it.
 export async function chooseModel(method, name, settings = form(method).names, also = {}) {
   await loadModels();

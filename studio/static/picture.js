@@ -1,7 +1,7 @@
 // The subject in one picture: the picture, which models can look at it, and how the prompt speaks of what it shows.
 
 import { offered } from "./adapters.js";
-import { chooseModel, fill, form, titleOf, watch } from "./form.js";
+import { chooseModel, fill, form, titleOf, watch, wished } from "./form.js";
 import { Still } from "./still.js";
 import { escape } from "./words.js";
 
@@ -24,7 +24,7 @@ class Picture extends Still {
   connectedCallback() {
     super.connectedCallback();
     this.insertAdjacentHTML("beforeend", '<p class="lk-fits" role="status" hidden></p>');
-    this.addEventListener("click", (event) => { if (event.target.matches("[data-model]")) chooseModel(this.method, event.target.dataset.model); });
+    this.addEventListener("click", (event) => { if (event.target.matches("[data-model]")) this.use(event.target.dataset.model); });
     this.fits();
   }
 
@@ -37,6 +37,8 @@ class Picture extends Still {
     await super.copy(file);
     if (word && !this.values().class_word) fill(this.method, { class_word: word });
   }
+
+  use(model) { chooseModel(this.method, model, form(this.method).names, wished(model, METHOD)); }
 
   open() { return unmoved; }
   chosenView(photo) { return this.framed(photo); }

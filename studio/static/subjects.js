@@ -1,12 +1,13 @@
 // Subjects as cards in the library, as a choice in the Generate tab, and the visitor's own LoRAs beside them.
 
 import { offered } from "./adapters.js";
-import { chooseModel, fill, form, openTab, watch } from "./form.js";
+import { chooseModel, fill, form, openTab, unwished, watch, wished } from "./form.js";
 import { deleteLora, deleteSubject, followLibrary, importLora, importSubject, library, pictureOf, refreshLibrary, renameSubject, subjectOf, trainFurther } from "./library.js";
 import { refresh } from "./jobs.js";
 import { bytes, escape, icon } from "./words.js";
 
 const METHOD = "personalise";
+const PICTURED = "subject-from-image";
 const key = (value) => JSON.stringify(value);
 
 export async function use(subject) {
@@ -15,9 +16,10 @@ export async function use(subject) {
 }
 
 async function choose(subject, method = METHOD) {
-  const other = subject && form(method).values.model !== subject.model;
-  if (other) await chooseModel(method, subject.model);
-  fill(method, { subject: subject?.subject ?? "", ...(method === METHOD ? { reference: 0, pictured: false } : {}) });
+  const { model, pictured } = form(method).values;
+  const usual = pictured ? unwished(model, PICTURED) : {};
+  if (subject && model !== subject.model) await chooseModel(method, subject.model);
+  fill(method, { subject: subject?.subject ?? "", ...(method === METHOD ? { ...usual, reference: 0, pictured: false } : {}) });
 }
 
 class Cards extends HTMLElement {
@@ -118,7 +120,7 @@ class Pick extends HTMLElement {
   act(button) {
     if (!button) return;
     if ("new" in button.dataset) openTab("Subject");
-    else if ("picture" in button.dataset) fill(this.method, { subject: "", pictured: true });
+    else if ("picture" in button.dataset) fill(this.method, { subject: "", pictured: true, ...wished(form(this.method).values.model, PICTURED) });
     else if ("reference" in button.dataset) fill(this.method, { reference: Number(button.dataset.reference) });
     else if ("insert" in button.dataset) this.insert(subjectOf(form(this.method).values.subject));
     else choose(subjectOf(button.dataset.subject), this.method);
@@ -134,7 +136,7 @@ class Pick extends HTMLElement {
     const { values, estimate } = form(this.method);
     const chosen = subjectOf(values.subject);
     if (library.loaded && values.subject && !chosen) { fill(this.method, { subject: "" }); return; } // it has been deleted
-    const pictures = this.hasAttribute("offered") && offered(this, "subject-from-image").length > 0;
+    const pictures = this.hasAttribute("offered") && offered(this, PICTURED).length > 0;
     const pictured = pictures && Boolean(values.pictured);
     if (values.pictured && library.loaded && !pictures) { fill(this.method, { pictured: false }); return; } // it has been on this machine
     const now = key([library.subjects.map((one) => [one.slug, one.name, one.changed]), pictures, pictured, values.subject, values.reference, values.injection, values.prompt, estimate?.reads]);
