@@ -58,6 +58,8 @@ def refuse_another(folder: Path, request: TrainFaceRequest) -> None:
         return
     if not folder.is_dir() or any(file.name not in (*OWN, PEOPLE) for file in folder.iterdir()):
         raise UserError(f"{folder.name} is there already and holds something else: choose another folder.")
+    if not any((folder / name).exists() for name in OWN):  # nothing but what another process has begun to prepare
+        return
     card = cards.read_card(folder, "full")
     if (card.recogniser, card.crop, card.base) != (request.recogniser, request.crop, request.model):
         raise UserError(f"{folder.name} holds an adapter made otherwise: choose another folder, or the settings of its card.")
